@@ -1,0 +1,1 @@
+//! One narrow file per primitive.

@@ -1,0 +1,1 @@
+//! Local destinations: keys, leases, paths, the protocols inside.

@@ -1,0 +1,1 @@
+//! Garlic encryption: ratchet sessions, one-time replies, messages to routers.

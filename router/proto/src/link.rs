@@ -1,0 +1,1 @@
+//! Links with other routers: NTCP2 sessions, queues, dialling.

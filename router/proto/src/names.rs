@@ -1,0 +1,1 @@
+//! Names of destinations: the address book and base32.

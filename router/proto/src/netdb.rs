@@ -1,0 +1,1 @@
+//! The network database: values, lookups, publishing, floodfill duty.

@@ -1,0 +1,1 @@
+//! What we know of other routers, and choosing hops among them.

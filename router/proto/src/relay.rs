@@ -1,0 +1,3 @@
+//! Transit: other routers' tunnels that pass through us.
+
+pub mod hop;

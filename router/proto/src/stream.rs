@@ -1,0 +1,1 @@
+//! Streaming: reliable byte streams over datagrams (i2p spec/streaming).

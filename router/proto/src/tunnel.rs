@@ -1,0 +1,1 @@
+//! Our own tunnels: building, pools, sending through them and receiving from them.

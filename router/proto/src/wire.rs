@@ -1,0 +1,9 @@
+//! Bytes and values: parsers and writers of I2P's structures, without any policy.
+
+pub mod cert;
+pub mod cursor;
+pub mod error;
+pub mod hash;
+pub mod i2np;
+pub mod identity;
+pub mod mapping;
