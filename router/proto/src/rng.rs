@@ -68,7 +68,11 @@ impl Rng {
 
     /// A number in `0..n`; zero when `n` is zero.
     pub fn below(&mut self, n: usize) -> usize {
-        if n == 0 { 0 } else { (self.u64() % n as u64) as usize }
+        if n == 0 {
+            0
+        } else {
+            (self.u64() % n as u64) as usize
+        }
     }
 
     /// A duration in `0..max`.

@@ -127,7 +127,11 @@ impl Certificate {
                 w.u8(0).u16(0);
             }
             Self::Key { sig, enc, excess } => {
-                w.u8(5).u16(4 + excess.len() as u16).u16(*sig as u16).u16(*enc).put(excess);
+                w.u8(5)
+                    .u16(4 + excess.len() as u16)
+                    .u16(*sig as u16)
+                    .u16(*enc)
+                    .put(excess);
             }
         }
     }

@@ -37,7 +37,10 @@ impl<'a> Reader<'a> {
     /// The next `n` bytes.
     pub fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8]> {
         let end = self.pos.checked_add(n).ok_or(WireError::too_large(field))?;
-        let out = self.data.get(self.pos..end).ok_or(WireError::new(field, Cause::Truncated))?;
+        let out = self
+            .data
+            .get(self.pos..end)
+            .ok_or(WireError::new(field, Cause::Truncated))?;
         self.pos = end;
         Ok(out)
     }
@@ -88,7 +91,11 @@ impl<'a> Reader<'a> {
 
     /// Ends the structure: surplus bytes are an error of `field`.
     pub fn finish(self, field: &'static str) -> Result<()> {
-        if self.is_empty() { Ok(()) } else { Err(WireError::new(field, Cause::Trailing)) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(WireError::new(field, Cause::Trailing))
+        }
     }
 }
 
@@ -108,7 +115,9 @@ impl Writer {
     /// An empty writer with room for `n` bytes.
     #[must_use]
     pub fn with_capacity(n: usize) -> Self {
-        Self { buf: Vec::with_capacity(n) }
+        Self {
+            buf: Vec::with_capacity(n),
+        }
     }
 
     /// Appends bytes.

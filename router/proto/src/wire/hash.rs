@@ -51,7 +51,9 @@ impl DestHash {
     /// The `….b32.i2p` name: 52 base32 characters and the suffix (i2p docs/naming).
     #[must_use]
     pub fn b32(&self) -> String {
-        let mut s = data_encoding::BASE32_NOPAD.encode(&self.0).to_ascii_lowercase();
+        let mut s = data_encoding::BASE32_NOPAD
+            .encode(&self.0)
+            .to_ascii_lowercase();
         s.push_str(".b32.i2p");
         s
     }
@@ -67,7 +69,8 @@ pub struct MessageId(pub u32);
 
 static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
     let mut spec = Specification::new();
-    spec.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-~");
+    spec.symbols
+        .push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-~");
     spec.padding = Some('=');
     spec.encoding().ok()
 });

@@ -53,7 +53,13 @@ pub struct Message {
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "I2np(type {}, id {}, {} bytes)", self.kind, self.id.0, self.body.len())
+        write!(
+            f,
+            "I2np(type {}, id {}, {} bytes)",
+            self.kind,
+            self.id.0,
+            self.body.len()
+        )
     }
 }
 
@@ -73,9 +79,17 @@ impl Message {
         }
         r.finish("I2NP.payload")?;
         if sha256(&[body])[0] != sum {
-            return Err(WireError::new("I2NP.chks", super::error::Cause::BadSignature));
+            return Err(WireError::new(
+                "I2NP.chks",
+                super::error::Cause::BadSignature,
+            ));
         }
-        Ok(Self { kind, id, expires, body: body.to_vec() })
+        Ok(Self {
+            kind,
+            id,
+            expires,
+            body: body.to_vec(),
+        })
     }
 
     /// Parses the 9-byte header (type 1, id 4, expiration in seconds 4) and the body, as NTCP2,
@@ -89,7 +103,12 @@ impl Message {
         if body.len() > limits::I2NP_BODY_MAX {
             return Err(WireError::too_large("I2NP.payload"));
         }
-        Ok(Self { kind, id, expires, body: body.to_vec() })
+        Ok(Self {
+            kind,
+            id,
+            expires,
+            body: body.to_vec(),
+        })
     }
 
     /// Writes the 16-byte form.
@@ -99,12 +118,17 @@ impl Message {
     pub fn write_long(&self, w: &mut Writer) {
         debug_assert!(self.body.len() <= limits::I2NP_BODY_MAX);
         w.u8(self.kind).u32(self.id.0).u64(self.expires.0);
-        w.u16(self.body.len() as u16).u8(sha256(&[&self.body])[0]).put(&self.body);
+        w.u16(self.body.len() as u16)
+            .u8(sha256(&[&self.body])[0])
+            .put(&self.body);
     }
 
     /// Writes the 9-byte form; the expiration is cut to whole seconds.
     pub fn write_short(&self, w: &mut Writer) {
-        w.u8(self.kind).u32(self.id.0).u32(self.expires.secs() as u32).put(&self.body);
+        w.u8(self.kind)
+            .u32(self.id.0)
+            .u32(self.expires.secs() as u32)
+            .put(&self.body);
     }
 
     /// The 16-byte form as bytes.
@@ -140,7 +164,10 @@ mod tests {
         assert_eq!(Message::parse_short(&m.to_short()), Ok(m.clone()));
         let mut long = m.to_long();
         long.push(0);
-        assert_eq!(Message::parse_long(&long).unwrap_err().field, "I2NP.payload");
+        assert_eq!(
+            Message::parse_long(&long).unwrap_err().field,
+            "I2NP.payload"
+        );
         let mut long = m.to_long();
         *long.last_mut().unwrap() ^= 1;
         assert_eq!(Message::parse_long(&long).unwrap_err().field, "I2NP.chks");

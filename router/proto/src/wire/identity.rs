@@ -21,7 +21,12 @@ pub struct KeysAndCert {
 
 impl fmt::Debug for KeysAndCert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeysAndCert({:?}, enc {})", self.cert.sig_type(), self.cert.enc_type())
+        write!(
+            f,
+            "KeysAndCert({:?}, enc {})",
+            self.cert.sig_type(),
+            self.cert.enc_type()
+        )
     }
 }
 
@@ -31,7 +36,10 @@ impl KeysAndCert {
         let start = r.position();
         r.take(ENC_FIELD + SIG_FIELD, "KeysAndCert.keys")?;
         let cert = Certificate::read(r)?;
-        Ok(Self { bytes: r.since(start).to_vec(), cert })
+        Ok(Self {
+            bytes: r.since(start).to_vec(),
+            cert,
+        })
     }
 
     /// The bytes as they stand on the wire.
@@ -62,8 +70,14 @@ impl KeysAndCert {
     #[must_use]
     pub fn signing_key(&self) -> Vec<u8> {
         let n = self.cert.sig_type().key_len();
-        let field = self.bytes.get(ENC_FIELD..ENC_FIELD + SIG_FIELD).unwrap_or_default();
-        let mut key = field.get(SIG_FIELD - n.min(SIG_FIELD)..).unwrap_or_default().to_vec();
+        let field = self
+            .bytes
+            .get(ENC_FIELD..ENC_FIELD + SIG_FIELD)
+            .unwrap_or_default();
+        let mut key = field
+            .get(SIG_FIELD - n.min(SIG_FIELD)..)
+            .unwrap_or_default()
+            .to_vec();
         if let Certificate::Key { excess, .. } = &self.cert {
             key.extend_from_slice(excess);
         }
@@ -88,11 +102,18 @@ impl KeysAndCert {
         if enc.len() + filler.len() + signing.len() != ENC_FIELD + SIG_FIELD {
             return Err(WireError::invalid("KeysAndCert.padding"));
         }
-        let cert = Certificate::Key { sig: SigType::Ed25519, enc: enc_type, excess: Vec::new() };
+        let cert = Certificate::Key {
+            sig: SigType::Ed25519,
+            enc: enc_type,
+            excess: Vec::new(),
+        };
         let mut w = Writer::with_capacity(391);
         w.put(enc).put(filler).put(signing);
         cert.write(&mut w);
-        Ok(Self { bytes: w.into_vec(), cert })
+        Ok(Self {
+            bytes: w.into_vec(),
+            cert,
+        })
     }
 }
 

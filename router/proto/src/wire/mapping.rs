@@ -75,11 +75,17 @@ impl Mapping {
 pub fn read_string(r: &mut Reader<'_>, field: &'static str) -> Result<String> {
     let n = usize::from(r.u8(field)?);
     let bytes = r.take(n, field)?;
-    core::str::from_utf8(bytes).map(str::to_owned).map_err(|_| WireError::invalid(field))
+    core::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| WireError::invalid(field))
 }
 
 fn expect(r: &mut Reader<'_>, byte: u8, field: &'static str) -> Result<()> {
-    if r.u8(field)? == byte { Ok(()) } else { Err(WireError::invalid(field)) }
+    if r.u8(field)? == byte {
+        Ok(())
+    } else {
+        Err(WireError::invalid(field))
+    }
 }
 
 #[cfg(test)]
