@@ -3,6 +3,9 @@
 //! A [`Message`] keeps its body unparsed, because relays forward every type untouched; the
 //! modules below parse bodies on local delivery.
 
+pub mod status;
+pub mod tunnel;
+
 use super::cursor::{Reader, Writer};
 use super::error::{Result, WireError};
 use super::hash::{MessageId, sha256};
