@@ -1,1 +1,24 @@
+//! The narrow door between the LAN gateway and the router: the codecs of two local sockets.
+//!
+//! `stream.sock` carries one stream per connection: the client sends one [`Open`], the router
+//! answers with one [`Answer`], everything afterwards is the stream's own bytes and
+//! `shutdown(write)` is its half-close. `control.sock` takes one line and answers text
+//! (see [`control`]).
+//!
+//! This crate is pure and has no dependencies. It opens no sockets and knows neither what a
+//! destination is nor how names are resolved.
+//!
+//! A frame is `magic (1) | version (1) | body length (2, big endian) | body`.
 
+pub mod control;
+mod frame;
+mod stream;
+
+pub use frame::{FRAME_MAX, FrameError, HEADER_LEN, MAGIC, VERSION};
+pub use stream::{Answer, EncodeError, Kind, NAME_MAX, Open, Reason, TAG_MAX};
+
+/// Where the router listens for streams, unless configured otherwise.
+pub const STREAM_SOCK: &str = "/run/ramson/stream.sock";
+
+/// Where the router listens for control requests, unless configured otherwise.
+pub const CONTROL_SOCK: &str = "/run/ramson/control.sock";

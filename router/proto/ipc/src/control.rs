@@ -1,0 +1,109 @@
+//! Requests of `control.sock`: one ASCII line each. The answer is UTF-8 lines `key: value`, ended
+//! by the end of the connection; this module knows nothing of them.
+
+/// Longest request line, newline included.
+pub const LINE_MAX: usize = 64;
+
+/// What may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Tell how the router is.
+    Status,
+    /// Drain and stop.
+    Shutdown,
+}
+
+/// Why a line is no request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestError {
+    /// No newline within [`LINE_MAX`] bytes.
+    TooLong,
+    /// Nothing that is known by this name.
+    Unknown,
+}
+
+impl std::fmt::Display for RequestError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "request line too long",
+            Self::Unknown => "unknown request",
+        })
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+impl Request {
+    /// The line, newline included.
+    #[must_use]
+    pub fn encode(self) -> &'static [u8] {
+        match self {
+            Self::Status => b"status\n",
+            Self::Shutdown => b"shutdown\n",
+        }
+    }
+
+    /// Reads one line off the front of `bytes`: the request and how many bytes it took. A
+    /// carriage return before the newline is allowed. `None` needs more, never beyond
+    /// [`LINE_MAX`].
+    ///
+    /// # Errors
+    /// The line is too long or means nothing.
+    pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, RequestError> {
+        let Some(end) = bytes.iter().take(LINE_MAX).position(|b| *b == b'\n') else {
+            return if bytes.len() < LINE_MAX {
+                Ok(None)
+            } else {
+                Err(RequestError::TooLong)
+            };
+        };
+        let line = bytes.get(..end).unwrap_or_default();
+        let request = match line.strip_suffix(b"\r").unwrap_or(line) {
+            b"status" => Self::Status,
+            b"shutdown" => Self::Shutdown,
+            _ => return Err(RequestError::Unknown),
+        };
+        Ok(Some((request, end + 1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_come_back_and_truncations_need_more() {
+        for request in [Request::Status, Request::Shutdown] {
+            let line = request.encode();
+            assert_eq!(Request::decode(line), Ok(Some((request, line.len()))));
+            for n in 0..line.len() {
+                assert_eq!(Request::decode(&line[..n]), Ok(None));
+            }
+        }
+        assert_eq!(
+            Request::decode(b"status\r\nmore"),
+            Ok(Some((Request::Status, 8)))
+        );
+    }
+
+    #[test]
+    fn other_lines_are_refused() {
+        for line in [
+            b"\n".as_slice(),
+            b"Status\n",
+            b"status \n",
+            b"\xff\n",
+            b"status\r\r\n",
+        ] {
+            assert_eq!(Request::decode(line), Err(RequestError::Unknown));
+        }
+        assert_eq!(Request::decode(&[b'a'; LINE_MAX - 1]), Ok(None));
+        assert_eq!(
+            Request::decode(&[b'a'; LINE_MAX]),
+            Err(RequestError::TooLong)
+        );
+        let mut late = vec![b'a'; LINE_MAX];
+        late.push(b'\n');
+        assert_eq!(Request::decode(&late), Err(RequestError::TooLong));
+    }
+}
