@@ -31,4 +31,11 @@ pub const BUILD_RECORDS_MAX: usize = 8;
 
 // --- names and client ---------------------------------------------------------------------------
 
+/// Names of the address book.
+pub const HOSTS_MAX: usize = 65_536;
+/// Bytes of an HTTP head.
+pub const HTTP_HEAD_MAX: usize = 32_768;
+/// Header lines of an HTTP head.
+pub const HTTP_HEADERS_MAX: usize = 128;
+
 // --- router -------------------------------------------------------------------------------------

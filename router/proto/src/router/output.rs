@@ -86,6 +86,13 @@ pub enum Refusal {
 /// What clients are told.
 #[derive(Clone, Debug)]
 pub enum ClientEvent {
+    /// The name was resolved; bytes written from now on travel as soon as the stream can open.
+    Resolved {
+        /// The stream.
+        id: ClientId,
+        /// What the name names.
+        dest: DestHash,
+    },
     /// The stream is open; data may have been accepted before.
     Opened {
         /// The stream.
