@@ -8,6 +8,7 @@
 //! `handle_timeout(now)` has to be called. Leaves are drained before their next `handle_*`.
 
 pub mod client;
+pub mod config;
 pub mod crypto;
 pub mod dest;
 pub mod garlic;
