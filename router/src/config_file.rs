@@ -142,6 +142,8 @@ section!(
         stream: PathBuf = PathBuf::from(ramson_ipc::STREAM_SOCK),
         /// Status and shutdown.
         control: PathBuf = PathBuf::from(ramson_ipc::CONTROL_SOCK),
+        /// Users (numbers) besides root and the router's own that may open streams.
+        uids: Vec<u32> = Vec::new(),
     }
 );
 section!(

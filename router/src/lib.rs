@@ -1,8 +1,10 @@
 //! The shell around the core: sockets, files, threads and the clock.
 
+pub mod client_loop;
 pub mod clock;
 pub mod config_file;
 pub mod entropy;
 pub mod keys;
+pub mod listen;
 pub mod log;
 pub mod store;

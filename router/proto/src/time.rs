@@ -56,7 +56,7 @@ impl Date {
     /// Seconds since 1970, rounded to nearest and wrapped to the four bytes of the wire.
     #[must_use]
     pub fn secs_u32_rounded(self) -> u32 {
-        (self.0.saturating_add(500) / 1000 & u64::from(u32::MAX)) as u32
+        ((self.0.saturating_add(500) / 1000) & u64::from(u32::MAX)) as u32
     }
 
     /// Time passed since `earlier`; zero when `earlier` is later.

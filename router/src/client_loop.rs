@@ -1,0 +1,109 @@
+//! The client thread: local listeners, and events of the core to their sockets.
+
+use crate::listen::conn::{Registry, event_id};
+use crate::listen::{control_sock, http, stream_sock};
+use ramson_proto::router::input::ClientCmd;
+use ramson_proto::router::output::ClientEvent;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::{LocalSet, spawn_local};
+
+/// Where the thread listens, and who may.
+pub struct ClientLoopConfig {
+    /// HTTP proxy.
+    pub http: Option<SocketAddr>,
+    /// Streams of the gateway.
+    pub stream: PathBuf,
+    /// Users besides root and ourselves that may open streams.
+    pub uids: Vec<u32>,
+    /// Status and shutdown.
+    pub control: PathBuf,
+}
+
+/// The thread's ends of its channels.
+pub struct ClientLoopChannels {
+    /// To the core.
+    pub cmds: Sender<ClientCmd>,
+    /// From the core; the thread ends when it closes.
+    pub events: Receiver<ClientEvent>,
+    /// The newest status text.
+    pub status: watch::Receiver<String>,
+    /// Woken by a shutdown request.
+    pub shutdown: Arc<Notify>,
+}
+
+/// Binds all listeners, then runs the thread.
+///
+/// # Errors
+/// Which listener could not be bound, and why.
+pub fn spawn(config: ClientLoopConfig, ch: ClientLoopChannels) -> Result<JoinHandle<()>, String> {
+    let (ready_tx, ready_rx) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("client".to_owned())
+        .spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            {
+                Ok(rt) => rt,
+                Err(e) => return drop(ready_tx.send(Err(e.to_string()))),
+            };
+            LocalSet::new().block_on(&runtime, run(config, ch, ready_tx));
+        })
+        .map_err(|e| e.to_string())?;
+    ready_rx
+        .blocking_recv()
+        .map_err(|_| "the client thread did not start".to_owned())??;
+    Ok(thread)
+}
+
+async fn run(
+    config: ClientLoopConfig,
+    ch: ClientLoopChannels,
+    ready: oneshot::Sender<Result<(), String>>,
+) {
+    let registry = Registry::new(ch.cmds.clone());
+    let bound = listen(&config, &registry, ch.status, ch.shutdown).await;
+    let failed = bound.is_err();
+    if ready.send(bound).is_err() || failed {
+        return;
+    }
+    let mut events = ch.events;
+    while let Some(event) = events.recv().await {
+        let id = event_id(&event);
+        if !registry.dispatch(event) {
+            registry.send(ClientCmd::Reset { id }).await;
+        }
+    }
+    for path in [&config.stream, &config.control] {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+async fn listen(
+    config: &ClientLoopConfig,
+    registry: &Registry,
+    status: watch::Receiver<String>,
+    shutdown: Arc<Notify>,
+) -> Result<(), String> {
+    if let Some(addr) = config.http {
+        let listener = TcpListener::bind(addr)
+            .await
+            .map_err(|e| format!("HTTP proxy at {addr}: {e}"))?;
+        spawn_local(http::serve(listener, registry.clone()));
+    }
+    let streams = control_sock::bind(&config.stream)?;
+    spawn_local(stream_sock::serve(
+        streams,
+        registry.clone(),
+        config.uids.clone(),
+    ));
+    let control = control_sock::bind(&config.control)?;
+    spawn_local(control_sock::serve(control, status, shutdown));
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `stream.sock`: the gateway's streams, one connection each.
+
+use super::conn::Registry;
+use super::http;
+use super::pump::{End, Filter, Pump};
+use ramson_ipc::{Answer, FRAME_MAX, Kind, Open, Reason};
+use ramson_proto::router::input::ClientCmd;
+use ramson_proto::router::output::Refusal;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+/// A client has this long to send its frame.
+const FRAME_TIME: Duration = Duration::from_secs(10);
+
+/// Accepts connections of root, of our own user and of the listed users.
+pub async fn serve(listener: UnixListener, registry: Registry, uids: Vec<u32>) {
+    loop {
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        if !super::control_sock::is_allowed(&socket, &uids) {
+            continue;
+        }
+        let registry = registry.clone();
+        tokio::task::spawn_local(async move { stream(socket, registry).await });
+    }
+}
+
+async fn stream(mut socket: UnixStream, registry: Registry) {
+    let (open, rest) = match timeout(FRAME_TIME, read_frame(&mut socket)).await {
+        Ok(Ok(Some(parts))) => parts,
+        Ok(Err(reason)) => return refuse(socket, reason).await,
+        Ok(Ok(None)) | Err(_) => return,
+    };
+    match open.kind {
+        Kind::Http => {
+            if answer(&mut socket, Answer::Opened).await {
+                let fixed = Some((open.name.as_str(), open.port));
+                http::exchange(socket, &registry, open.tag, fixed, rest).await;
+            }
+        }
+        Kind::Raw => raw(socket, &registry, open, rest).await,
+    }
+}
+
+async fn raw(socket: UnixStream, registry: &Registry, open: Open, rest: Vec<u8>) {
+    let Some(conn) = registry.register() else {
+        return refuse(socket, Reason::Limit).await;
+    };
+    let (id, tag, host, port) = (conn.id, open.tag, open.name, open.port);
+    conn.send(ClientCmd::Open {
+        id,
+        tag,
+        host,
+        port,
+    })
+    .await;
+    let mut pump = Pump::new(socket, conn, Filter::Raw);
+    match http::opened(&mut pump).await {
+        Ok(()) => {
+            if answer(&mut pump.socket, Answer::Opened).await {
+                pump.pending = rest;
+                pump.run().await;
+            }
+        }
+        Err(End::Refused(why)) => refuse(pump.socket, reason(why)).await,
+        Err(End::Finished | End::Reset) => {}
+    }
+}
+
+async fn refuse(mut socket: UnixStream, reason: Reason) {
+    // A client that is gone needs no reason.
+    answer(&mut socket, Answer::Refused(reason)).await;
+}
+
+async fn answer(socket: &mut UnixStream, answer: Answer) -> bool {
+    match answer.encode() {
+        Ok(frame) => socket.write_all(&frame).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+async fn read_frame(socket: &mut UnixStream) -> Result<Option<(Open, Vec<u8>)>, Reason> {
+    let mut buf = Vec::new();
+    loop {
+        if let Some((open, n)) = Open::decode(&buf)? {
+            return Ok(Some((open, buf.split_off(n))));
+        }
+        let mut chunk = [0; 1024];
+        let room = FRAME_MAX.saturating_sub(buf.len()).min(chunk.len());
+        match socket.read(chunk.get_mut(..room).unwrap_or_default()).await {
+            Ok(0) | Err(_) => return Ok(None),
+            Ok(n) => buf.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+        }
+    }
+}
+
+const fn reason(why: Refusal) -> Reason {
+    match why {
+        Refusal::BadName => Reason::BadName,
+        Refusal::UnknownName => Reason::UnknownName,
+        Refusal::NotReady => Reason::NotReady,
+        Refusal::NoLeaseSet => Reason::NoLeaseSet,
+        Refusal::Unusable => Reason::Unusable,
+        Refusal::NoAnswer => Reason::NoAnswer,
+        Refusal::Rejected => Reason::Rejected,
+        Refusal::Limit => Reason::Limit,
+        Refusal::Closing => Reason::Closing,
+    }
+}
