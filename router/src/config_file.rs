@@ -196,11 +196,13 @@ impl ConfigFile {
             let line = e.span().map_or(0, |s| line_of(text, s.start));
             ConfigError(format!("{name}:{line}: {}", e.message()))
         })?;
-        for (key, problem) in config.problems() {
-            let line = line_of_key(text, key);
-            return Err(ConfigError(format!("{name}:{line}: {key} {problem}")));
+        match config.problems().first() {
+            Some((key, problem)) => {
+                let line = line_of_key(text, key);
+                Err(ConfigError(format!("{name}:{line}: {key} {problem}")))
+            }
+            None => Ok(config),
         }
-        Ok(config)
     }
 
     fn problems(&self) -> Vec<(&'static str, &'static str)> {
