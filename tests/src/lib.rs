@@ -5,17 +5,24 @@
 //! a Linux machine; they leave nothing behind, whether they end well, fail or are interrupted.
 
 pub mod bins;
+pub mod capture;
 pub mod fault;
 pub mod i2pd;
+pub mod lan;
+pub mod leaks;
 pub mod netns;
 pub mod network;
 pub mod peers;
 pub mod places;
 pub mod probe;
 pub mod process;
+pub mod router;
 pub mod router_file;
+pub mod scene;
 pub mod setup;
 pub mod site;
 pub mod slot;
+pub mod steps;
 pub mod stop;
+pub mod tidy;
 pub mod wall;

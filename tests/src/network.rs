@@ -14,7 +14,7 @@ use crate::netns::{self, Netns};
 use crate::peers::{self, Suite};
 use crate::probe::{self, Transfer};
 use crate::site::Site;
-use crate::slot::Slot;
+use crate::slot::{HUB_ADDRESS, Slot};
 use crate::{places, router_file, stop, wall};
 
 /// The site's name in hosts files.
@@ -73,10 +73,10 @@ impl Network {
         netns::sweep();
         sweep_folders();
         let prefix = netns::new_prefix();
-        let folder = places::folder(places::target().join("net").join(&prefix))?;
+        let folder = places::folder(places::scratch().join(&prefix))?;
         let hub = Netns::new(&format!("{prefix}-hub"))?;
         hub.bridge("br0", &[])?;
-        hub.address("br0", "10.0.0.1/8")?;
+        hub.address("br0", &format!("{HUB_ADDRESS}/8"))?;
         let nodes = make_nodes(plan, &prefix, &hub, &folder)?;
         let mut slots = Vec::new();
         for number in (plan.routers + 1..).take(usize::from(plan.slots)) {
@@ -238,7 +238,8 @@ impl Drop for Network {
 impl Network {
     /// A failed test's files are moved to `target/net/failed`, replacing those of an earlier one.
     fn keep_logs(&self) {
-        let kept = self.folder.with_file_name("failed");
+        let kept = places::target().join("net").join("failed");
+        let _ = places::folder(places::target().join("net"));
         let _ = std::fs::remove_dir_all(&kept);
         if process_copy(&self.folder, &kept).is_ok() {
             eprintln!("the network's files are kept in {}", kept.display());
@@ -307,7 +308,7 @@ fn make_nodes(plan: &Plan, prefix: &str, hub: &Netns, folder: &Path) -> Outcome<
 
 /// Removes the folders of networks whose process is gone.
 fn sweep_folders() {
-    let Ok(entries) = std::fs::read_dir(places::target().join("net")) else {
+    let Ok(entries) = std::fs::read_dir(places::scratch()) else {
         return;
     };
     for entry in entries.flatten() {

@@ -23,6 +23,12 @@ pub fn target() -> PathBuf {
     repository().join("target")
 }
 
+/// Where running networks keep their files: reachable for the unprivileged users that the programs
+/// under test run as, which a build directory in someone's home is not.
+pub fn scratch() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// Makes a folder (and its parents) and gives it back.
 pub fn folder(path: PathBuf) -> Outcome<PathBuf> {
     fs::create_dir_all(&path).about(&path.to_string_lossy())?;

@@ -1,13 +1,13 @@
 //! Small clients of the bench: plain HTTP by hand and `curl` inside a namespace.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::fault::{About, Fault, Outcome};
-use crate::netns;
+use crate::netns::{self, Netns};
 use crate::process::Process;
 
 /// GET `path` from `address`, from inside the namespace; the whole answer as text.
@@ -87,4 +87,41 @@ pub fn curl(
             .trim()
             .to_string(),
     })
+}
+
+/// Asks a resolver for the A record of a name over UDP; the first address of the answer, `None`
+/// for an answer without one, a fault for none at all within two seconds.
+pub fn dns_query(client: &Netns, resolver: Ipv4Addr, name: &str) -> Outcome<Option<Ipv4Addr>> {
+    client.inside(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+        socket.connect((resolver, 53))?;
+        socket.send(&dns_question(name))?;
+        let mut answer = [0; 512];
+        let length = socket.recv(&mut answer)?;
+        Ok(first_address(&answer[..length]))
+    })
+}
+
+/// An A question with a fixed id (RFC 1035, section 4.1).
+pub fn dns_question(name: &str) -> Vec<u8> {
+    let mut question = vec![0x52, 0x6d, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(label.len() as u8);
+        question.extend_from_slice(label.as_bytes());
+    }
+    question.extend([0, 0, 1, 0, 1]);
+    question
+}
+
+/// The last four bytes of an answer with an A record: our gateway's answers have one record.
+fn first_address(answer: &[u8]) -> Option<Ipv4Addr> {
+    let records = u16::from_be_bytes(answer.get(6..8)?.try_into().ok()?);
+    let marker = [0, 1, 0, 1];
+    let body = answer.get(12..)?;
+    let question_end = body.windows(4).position(|w| w == marker)? + 4;
+    let rest = body.get(question_end..)?;
+    let record = rest.windows(4).position(|w| w == marker)? + 4;
+    let data: [u8; 4] = rest.get(record + 6..record + 10)?.try_into().ok()?;
+    (records > 0).then(|| Ipv4Addr::from(data))
 }

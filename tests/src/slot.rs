@@ -12,8 +12,16 @@ use crate::netns::Netns;
 use crate::places;
 use crate::router_file::RouterFile;
 
+/// User and group of `routerd` in the bench; any number will do that nothing else uses.
+pub const ROUTER_USER: u32 = 61002;
+/// User and group of `gatewayd` in the bench.
+pub const GATEWAY_USER: u32 = 61001;
+
 /// The interface of the line namespace that faces the slot.
 pub const LINE_PORT: &str = "box";
+
+/// The hub's own address on the link.
+pub const HUB_ADDRESS: &str = "10.0.0.1";
 
 /// A place for a router. What runs in it is started by whoever uses it.
 pub struct Slot {
@@ -42,6 +50,8 @@ impl Slot {
         hub.ip(&["link", "set", &port, "master", "br0", "up"])?;
         namespace.setting("net/ipv6/conf/eth0/disable_ipv6", "1")?;
         namespace.address("eth0", &format!("{address}/8"))?;
+        // A way out for everything, so that what would leak can leak (to where it is seen).
+        namespace.ip(&["route", "add", "default", "via", HUB_ADDRESS])?;
         let slot = Slot {
             address,
             namespace,
@@ -108,13 +118,12 @@ impl Slot {
         format!(
             "data_dir = {data:?}\n\n\
              [network]\nnet_id = {NET_ID}\nhost = \"{address}\"\nport = {PORT}\n\
-             published = true\nallow_private = true\n\n\
-             [router]\nfloodfill = false\n\n\
+             allow_private = true\n\n\
              [seeds]\ndir = {seeds:?}\n\n\
              [tunnels]\nhops = {hops}\n\n\
+             [names]\nhosts = {hosts:?}\n\n\
              [http_proxy]\nlisten = \"127.0.0.1:4444\"\n\n\
-             [sockets]\nstream = {stream:?}\ncontrol = {control:?}\n\n\
-             [names]\nhosts = {hosts:?}\n",
+             [sockets]\nstream = {stream:?}\ncontrol = {control:?}\nuids = [{GATEWAY_USER}]\n",
             address = self.address,
             data = text(self.data()),
             seeds = text(self.seeds()),

@@ -114,7 +114,7 @@ fn up(words: &[&str]) -> Outcome<()> {
 }
 
 fn state_file() -> PathBuf {
-    places::target().join("net").join("current")
+    places::target().join("net-current")
 }
 
 fn save(network: &Network) -> Outcome<()> {

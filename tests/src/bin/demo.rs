@@ -1,0 +1,119 @@
+//! `cargo demo`: the whole product on one machine, in namespaces of its own.
+//!
+//! A private I2P network of packaged i2pd routers, a site in it, our router, our gateway and a LAN
+//! client that knows nothing of I2P; the client opens the site. `--stay` leaves everything up
+//! until Ctrl-C; in every case nothing is left behind.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ramson_tests::bins::{self, Profile};
+use ramson_tests::fault::{Fault, Outcome};
+use ramson_tests::network::Plan;
+use ramson_tests::peers::Suite;
+use ramson_tests::scene::Scene;
+use ramson_tests::steps::Steps;
+use ramson_tests::{places, setup, site, stop, wall};
+
+const USAGE: &str = "\
+cargo demo [--stay] [--yes] [--suite trixie|forky|both] [--routers N] [--hops N]
+    --stay   leave everything running until Ctrl-C
+    --yes    install missing Debian packages without asking";
+
+struct Options {
+    stay: bool,
+    yes: bool,
+    plan: Plan,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| play(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("demo: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Outcome<Options> {
+    let plan = Plan {
+        routers: 8,
+        ..Plan::default()
+    };
+    let mut options = Options {
+        stay: false,
+        yes: false,
+        plan,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| Fault::new(USAGE));
+        let number = |text: String| text.parse().map_err(|_| Fault::new(USAGE));
+        match word.as_str() {
+            "--stay" => options.stay = true,
+            "--yes" => options.yes = true,
+            "--suite" => options.plan.suites = Suite::parse(&value()?)?,
+            "--routers" => options.plan.routers = number(value()?)?,
+            "--hops" => options.plan.hops = number(value()?)?,
+            _ => return Err(Fault::new(USAGE)),
+        }
+    }
+    Ok(options)
+}
+
+fn play(options: &Options) -> Outcome<()> {
+    stop::install()?;
+    let mut steps = Steps::default();
+    setup::ready(&options.plan.suites, options.yes)?;
+    steps.done("the machine has what is needed");
+    bins::build(Profile::Release)?;
+    steps.done("routerd, gatewayd and supervisor are built");
+    let mut scene = Scene::up(&options.plan, &mut |what| steps.done(what))?;
+    let page = scene.first_page(Duration::from_secs(180))?;
+    let text = std::fs::read_to_string(scene.lan.fetched())?;
+    steps.done(&format!("the client has opened {}", Scene::url("/")));
+    println!("            {}", text.trim());
+    println!("            first byte after {:.2} s", page.first_byte_s);
+    let got = scene
+        .lan
+        .curl(&Scene::url("/bytes/2000000"), Duration::from_secs(120), &[])?;
+    if !got.is_ok() {
+        return Err(scene.with_logs(&format!("2 MB: code {} {}", got.code, got.complaint)));
+    }
+    site::check_bytes(&scene.lan.fetched(), 2_000_000)?;
+    steps.done(&format!(
+        "and fetched 2 MB, every byte right, {:.2} MB/s",
+        got.megabytes_per_s()
+    ));
+    if options.stay {
+        stay(&mut scene)?;
+    }
+    drop(scene);
+    steps.done("everything is gone again");
+    Ok(())
+}
+
+fn stay(scene: &mut Scene) -> Outcome<()> {
+    let client = scene.lan.client.name();
+    println!(
+        "\nthe LAN client:  ip netns exec {client} curl {}",
+        Scene::url("/")
+    );
+    println!(
+        "the box:         ip netns exec {} sh",
+        scene.network.slot()?.namespace.name()
+    );
+    println!("router's log:    {}", scene.router.log().display());
+    println!("logs and files:  {}", scene.network.folder().display());
+    println!("programs:        {}", places::target().display());
+    println!("Ctrl-C takes everything down");
+    while !stop::asked() {
+        scene.check()?;
+        if wall::pause(Duration::from_secs(2)).is_err() {
+            break;
+        }
+    }
+    println!();
+    Ok(())
+}

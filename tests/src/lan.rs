@@ -1,0 +1,114 @@
+//! A LAN behind the slot: one client namespace, and the gateway that serves it.
+//!
+//! The client is an ordinary machine: an address, a default route and a resolver, all pointing to
+//! the box; nothing of I2P is set on it.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::fault::Outcome;
+use crate::netns::Netns;
+use crate::probe::{self, Transfer};
+use crate::process::Process;
+use crate::router::copy_program;
+use crate::slot::{GATEWAY_USER, ROUTER_USER, Slot};
+use crate::{i2pd, places, wall};
+
+/// The box's address on the LAN.
+pub const BOX: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
+/// The client's address.
+pub const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 2);
+
+/// The box's IPv6 address on the LAN, and the client's.
+pub const BOX_6: &str = "fd77:1::1";
+pub const CLIENT_6: &str = "fd77:1::2";
+
+/// The client namespace and, once started, the gateway in the slot.
+pub struct Lan {
+    gateway: Option<Process>,
+    pub client: Netns,
+    folder: PathBuf,
+}
+
+impl Lan {
+    /// Cables a client to the slot. The box's side is up and has its address.
+    pub fn new(slot: &Slot) -> Outcome<Lan> {
+        let client = Netns::new(&format!("{}-lan", slot.namespace.name()))?;
+        slot.namespace.cable("lan0", &client, "eth0")?;
+        slot.namespace.address("lan0", &format!("{BOX}/24"))?;
+        client.address("eth0", &format!("{CLIENT}/24"))?;
+        client.ip(&["route", "add", "default", "via", &BOX.to_string()])?;
+        client.resolver(BOX)?;
+        let on_box = format!("{BOX_6}/64");
+        slot.namespace
+            .ip(&["-6", "addr", "add", &on_box, "dev", "lan0", "nodad"])?;
+        let on_client = format!("{CLIENT_6}/64");
+        client.ip(&["-6", "addr", "add", &on_client, "dev", "eth0", "nodad"])?;
+        client.ip(&["-6", "route", "add", "default", "via", BOX_6])?;
+        let folder = places::folder(slot.folder().join("lan"))?;
+        Ok(Lan {
+            gateway: None,
+            client,
+            folder,
+        })
+    }
+
+    /// Starts `supervisor`, which starts `gatewayd`; returns once names are answered.
+    pub fn start_gateway(&mut self, slot: &Slot) -> Outcome<()> {
+        let file = self.folder.join("gateway.toml");
+        copy_program("gatewayd", slot.folder())?; // found beside the supervisor
+        let supervisor = copy_program("supervisor", slot.folder())?;
+        places::write(&file, config(slot))?;
+        let mut command = slot.namespace.command(supervisor);
+        command.arg(&file);
+        let log = self.folder.join("gateway.log");
+        let mut gateway = Process::start("supervisor", command, &log)?;
+        wall::until(
+            "gateway's resolver",
+            Duration::from_secs(20),
+            Duration::from_millis(50),
+            || {
+                gateway.check()?;
+                let answer = probe::dns_query(&self.client, BOX, "gateway.i2p");
+                Ok(answer.is_ok().then_some(()))
+            },
+        )?;
+        self.gateway = Some(gateway);
+        Ok(())
+    }
+
+    /// A fault with its last words if the gateway has ended.
+    pub fn check(&mut self) -> Outcome<()> {
+        self.gateway.as_mut().map_or(Ok(()), Process::check)
+    }
+
+    /// Ends the gateway.
+    pub fn end_gateway(&mut self) {
+        self.gateway = None;
+    }
+
+    /// What the client's curl makes of a URL; the body is in `fetched()`.
+    pub fn curl(&self, url: &str, limit: Duration, extra: &[&str]) -> Outcome<Transfer> {
+        probe::curl(self.client.name(), url, &self.fetched(), limit, extra)
+    }
+
+    pub fn fetched(&self) -> PathBuf {
+        self.folder.join("fetched")
+    }
+}
+
+/// The gateway's configuration: the only place of the bench that knows its keys.
+fn config(slot: &Slot) -> String {
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    format!(
+        "[lan]\ninterface = \"lan0\"\naddress = \"{BOX}/24\"\naddress6 = \"{BOX_6}/64\"\n\n\
+         [wan]\ninterface = \"eth0\"\nrouter_port = {port}\n\n\
+         [users]\nrouter = {ROUTER_USER}\ngateway = {GATEWAY_USER}\n\n\
+         [paths]\nstate_dir = {state:?}\nstream_sock = {stream:?}\nadmin_sock = {admin:?}\n",
+        port = i2pd::PORT,
+        state = text(slot.folder().join("gateway-state")),
+        stream = text(slot.stream_socket()),
+        admin = text(slot.run().join("admin.sock")),
+    )
+}

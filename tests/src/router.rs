@@ -1,0 +1,70 @@
+//! Runs `routerd` in a slot as the unprivileged user it is made for.
+//!
+//! The program is copied next to its files, because a build directory may be out of that user's
+//! reach.
+
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::bins;
+use crate::fault::{About, Outcome};
+use crate::process::Process;
+use crate::slot::{GATEWAY_USER, ROUTER_USER, Slot};
+use crate::{places, wall};
+
+/// A running `routerd`.
+pub struct Router {
+    process: Process,
+}
+
+impl Router {
+    /// Starts it in the slot; returns once its stream socket is there.
+    pub fn start(slot: &Slot, hops: u8) -> Outcome<Router> {
+        let config = slot.write_config(hops)?;
+        let program = copy_program("routerd", slot.folder())?;
+        for path in [slot.data(), slot.run()] {
+            chown(&path, Some(ROUTER_USER), Some(GATEWAY_USER)).about("owner of router files")?;
+        }
+        let user = ROUTER_USER.to_string();
+        let mut command = slot.namespace.command("setpriv");
+        command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]);
+        command.arg(program).arg(config);
+        let log = slot.folder().join("routerd.log");
+        let mut router = Router {
+            process: Process::start("routerd", command, &log)?,
+        };
+        let step = Duration::from_millis(50);
+        wall::until(
+            "stream socket of routerd",
+            Duration::from_secs(20),
+            step,
+            || {
+                router.check()?;
+                Ok(slot.stream_socket().exists().then_some(()))
+            },
+        )?;
+        Ok(router)
+    }
+
+    /// A fault with its last words if it has ended.
+    pub fn check(&mut self) -> Outcome<()> {
+        self.process.check()
+    }
+
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+/// Copies a program under test into `folder` and gives its new path.
+pub fn copy_program(name: &str, folder: &Path) -> Outcome<PathBuf> {
+    let bin = places::folder(folder.join("bin"))?;
+    let to = bin.join(name);
+    std::fs::copy(bins::find(name)?, &to).about(name)?;
+    Ok(to)
+}

@@ -1,0 +1,199 @@
+//! Against real peers: our router and gateway in a private network of i2pd routers.
+//!
+//! Needs root and namespaces, so it is not part of a plain `cargo test`; `cargo ci` runs it:
+//! `cargo test -p ramson-tests --test interop -- --ignored`.
+
+#![allow(clippy::unwrap_used)] // test helpers too: a panic is how a network learns to keep its files
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ramson_tests::capture::Capture;
+use ramson_tests::network::{Network, Plan};
+use ramson_tests::peers::Suite;
+use ramson_tests::router::Router;
+use ramson_tests::scene::{self, Scene};
+use ramson_tests::{leaks, probe, setup, site, wall};
+
+const TWO_MB: u64 = 2_000_000;
+const FIRST_PAGE: Duration = Duration::from_secs(120);
+
+/// One network at a time: they would only take the machine from each other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone(suites: &[Suite]) -> MutexGuard<'static, ()> {
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    setup::ready(suites, true).unwrap();
+    guard
+}
+
+fn plan(suites: &[Suite]) -> Plan {
+    Plan {
+        routers: 10,
+        hops: 3,
+        suites: suites.to_vec(),
+        ..Plan::default()
+    }
+}
+
+fn told() -> impl FnMut(&str) {
+    let start = wall::now();
+    move |what: &str| println!("{:6.1} s {what}", wall::since(start))
+}
+
+/// Proves the bench itself: i2pd's client fetches i2pd's site.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn peers_alone() {
+    let _alone = alone(&[Suite::Trixie]);
+    let mut network = Network::up(&Plan {
+        slots: 0,
+        ..plan(&[Suite::Trixie])
+    })
+    .unwrap();
+    network.first_page(FIRST_PAGE).unwrap();
+    println!(
+        "i2pd's first page {:.1} s after start",
+        wall::since(network.started)
+    );
+    let got = network
+        .fetch(&format!("/bytes/{TWO_MB}"), Duration::from_secs(120))
+        .unwrap();
+    assert!(got.is_ok(), "{got:?}");
+    site::check_bytes(&network.fetched(), TWO_MB).unwrap();
+    println!("i2pd's own rate: {:.2} MB/s", got.megabytes_per_s());
+}
+
+/// Our router alone: its HTTP proxy fetches the site through three hops of i2pd routers.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn router_through_its_proxy() {
+    let _alone = alone(&[Suite::Trixie]);
+    let network = Network::up(&plan(&[Suite::Trixie])).unwrap();
+    let slot = network.slot().unwrap();
+    let start = wall::now();
+    let mut router = Router::start(slot, 3).unwrap();
+    let body = slot.folder().join("fetched");
+    let fetch = |path: &str, limit: u64| {
+        let (space, url) = (slot.namespace.name(), Scene::url(path));
+        let proxy = ["-x", "http://127.0.0.1:4444"];
+        probe::curl(space, &url, &body, Duration::from_secs(limit), &proxy)
+    };
+    let mut last = None;
+    let page = wall::until("page", FIRST_PAGE, Duration::from_millis(250), || {
+        router.check()?;
+        let got = fetch("/", 30)?;
+        let ok = got.is_ok();
+        last = Some(got);
+        Ok(ok.then_some(()))
+    });
+    page.unwrap_or_else(|fault| panic!("{fault}: {last:?}"));
+    println!("our first page {:.1} s after start", wall::since(start));
+    assert_eq!(std::fs::read_to_string(&body).unwrap(), site::PAGE);
+    let got = fetch(&format!("/bytes/{TWO_MB}"), 120).unwrap();
+    assert!(got.is_ok(), "{got:?}");
+    site::check_bytes(&body, TWO_MB).unwrap();
+}
+
+/// The product: a LAN client that knows nothing of I2P opens a site by its name.
+fn client_opens_site(suites: &[Suite]) {
+    let _alone = alone(suites);
+    let mut scene = Scene::up(&plan(suites), &mut told()).unwrap();
+    let start = wall::now();
+    scene.first_page(FIRST_PAGE).unwrap();
+    println!(
+        "first page on the LAN {:.1} s after the gateway was up",
+        wall::since(start)
+    );
+    assert_eq!(
+        std::fs::read_to_string(scene.lan.fetched()).unwrap(),
+        site::PAGE
+    );
+
+    let url = Scene::url(&format!("/bytes/{TWO_MB}"));
+    let got = scene.lan.curl(&url, Duration::from_secs(120), &[]).unwrap();
+    assert!(got.is_ok(), "{got:?}");
+    site::check_bytes(&scene.lan.fetched(), TWO_MB).unwrap();
+    println!("2 MB at {:.2} MB/s", got.megabytes_per_s());
+
+    // The site has sent everything and closed long before this reader has it.
+    let slow = ["--limit-rate", "500k"];
+    let got = scene
+        .lan
+        .curl(&url, Duration::from_secs(120), &slow)
+        .unwrap();
+    assert!(got.is_ok(), "{got:?}");
+    site::check_bytes(&scene.lan.fetched(), TWO_MB).unwrap();
+    scene.check().unwrap();
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn lan_client_opens_site() {
+    client_opens_site(&[Suite::Trixie]);
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn lan_client_opens_site_among_both_versions() {
+    client_opens_site(&Suite::ALL);
+}
+
+/// The promise: whatever the client tries, only I2P leaves the box.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn only_i2p_leaves_the_box() {
+    let _alone = alone(&[Suite::Trixie]);
+    let mut scene = Scene::up(&plan(&[Suite::Trixie]), &mut told()).unwrap();
+    let slot = scene.network.slot().unwrap();
+    let forged = slot.address;
+    let capture = Capture::start(slot, scene.rules().unwrap()).unwrap();
+    scene.first_page(FIRST_PAGE).unwrap();
+
+    let client = &scene.lan.client;
+    leaks::dns_attempts(client).unwrap();
+    leaks::other_attempts(client, forged).unwrap();
+    let attempts = leaks::tcp_attempts(client).unwrap();
+    let slow: Vec<_> = attempts.iter().filter(|a| !a.refused).collect();
+    assert!(attempts.iter().all(|a| !a.connected), "{attempts:?}");
+    assert!(slow.is_empty(), "not refused at once: {slow:?}");
+    let foreign = probe::dns_query(client, leaks::RESOLVER, "www.example.org");
+    assert!(
+        !matches!(foreign, Ok(Some(_))),
+        "a foreign name was resolved: {foreign:?}"
+    );
+
+    // And while the gateway is gone.
+    scene.lan.end_gateway();
+    leaks::other_attempts(&scene.lan.client, forged).unwrap();
+    let attempts = leaks::tcp_attempts(&scene.lan.client).unwrap();
+    assert!(attempts.iter().all(|a| !a.connected), "{attempts:?}");
+
+    let seen = capture.end().unwrap();
+    println!("left the box: {seen:?}");
+    assert!(
+        seen.tcp + seen.udp > 100,
+        "hardly any I2P was seen: {seen:?}"
+    );
+    assert_eq!(seen.violations, 0, "{:#?}", seen.examples);
+}
+
+/// Positive control of that: without a gateway, a datagram to the outside is seen and named.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn capture_sees_what_leaks() {
+    let _alone = alone(&[Suite::Trixie]);
+    let few = Plan {
+        routers: 3,
+        floodfills: 2,
+        ..plan(&[Suite::Trixie])
+    };
+    let network = Network::up(&few).unwrap();
+    let slot = network.slot().unwrap();
+    let capture = Capture::start(slot, scene::rules(&network).unwrap()).unwrap();
+    leaks::one_datagram(&slot.namespace).unwrap();
+    wall::pause(Duration::from_millis(200)).unwrap();
+    let seen = capture.end().unwrap();
+    assert_eq!(seen.violations, 1, "{seen:?}");
+    assert!(seen.examples[0].contains("203.0.113.7"), "{seen:?}");
+}
