@@ -61,7 +61,7 @@ impl Lan {
         let supervisor = copy_program("supervisor", slot.folder())?;
         places::write(&file, config(slot))?;
         let mut command = slot.namespace.command(supervisor);
-        command.arg(&file);
+        command.arg("--config").arg(&file);
         let log = self.folder.join("gateway.log");
         let mut gateway = Process::start("supervisor", command, &log)?;
         wall::until(

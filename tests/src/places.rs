@@ -66,3 +66,8 @@ pub fn program(name: &str) -> Outcome<PathBuf> {
         .find(|file| file.is_file())
         .ok_or_else(|| Fault::new(format!("{name} is not installed")))
 }
+
+/// The program behind `cargo NAME`, if it is installed.
+pub fn cargo_command(name: &str) -> Option<PathBuf> {
+    program(&format!("cargo-{name}")).ok()
+}

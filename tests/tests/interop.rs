@@ -3,7 +3,8 @@
 //! Needs root and namespaces, so it is not part of a plain `cargo test`; `cargo ci` runs it:
 //! `cargo test -p ramson-tests --test interop -- --ignored`.
 
-#![allow(clippy::unwrap_used)] // test helpers too: a panic is how a network learns to keep its files
+// Helpers too unwrap: by a panic a network learns to keep its files.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

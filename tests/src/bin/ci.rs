@@ -123,6 +123,10 @@ fn run_all(wanted: &[String]) -> Outcome<Tally> {
         .filter(|s| wanted.is_empty() || wanted.iter().any(|w| w == s.name))
     {
         stop::check()?;
+        if step.name == "deny" && places::cargo_command("deny").is_none() {
+            lines.push("deny     skipped: cargo-deny is not installed".to_string());
+            continue;
+        }
         println!("--- {}: cargo {}", step.name, step.words.join(" "));
         let begin = wall::now();
         let ok = run_step(step, &mut tally)?;
