@@ -1,21 +1,6 @@
 use super::*;
+use crate::relay::vectors::{array, bytes, load};
 use serde_json::Value;
-
-pub fn vector(name: &str) -> Value {
-    let path = format!(
-        "{}/../../tests/vectors/i2pd/{name}.json",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn bytes(v: &Value) -> Vec<u8> {
-    hex::decode(v.as_str().unwrap()).unwrap()
-}
-
-fn array<const N: usize>(v: &Value) -> [u8; N] {
-    bytes(v).try_into().unwrap()
-}
 
 fn request() -> RequestRecord {
     RequestRecord {
@@ -46,7 +31,7 @@ fn same_keys(keys: &RecordKeys, hop: &Value) {
 #[test]
 fn recorded_requests_are_made_again() {
     for name in ["build-outbound-2", "build-inbound-2"] {
-        let v = vector(name);
+        let v = load(name);
         for hop in v["hops"].as_array().unwrap() {
             let plain = array(&hop["plain"]);
             let request = RequestRecord::parse(&plain).unwrap();
@@ -75,7 +60,7 @@ fn recorded_requests_are_made_again() {
 #[test]
 fn recorded_replies_open_and_fillers_come_back() {
     for name in ["build-outbound-2", "build-inbound-2"] {
-        let v = vector(name);
+        let v = load(name);
         let body = bytes(&v["reply_body"]);
         let mut records: Vec<[u8; SHORT]> = body[1..]
             .chunks_exact(SHORT)
