@@ -2,6 +2,7 @@
 
 pub mod clove;
 pub mod one_time;
+pub mod ratchet;
 pub mod to_router;
 
 use crate::time::Date;

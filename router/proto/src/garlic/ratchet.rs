@@ -1,0 +1,663 @@
+//! ECIES-X25519-AEAD-Ratchet: the end-to-end sessions of one local destination
+//! (i2p spec/ecies; encryption type 4).
+//!
+//! [`Ratchets`] seals blocks for peers and opens what arrives for the destination: New Session
+//! (NS), New Session Reply (NSR) and Existing Session (ES) messages. It neither routes cloves nor
+//! decides when to send again; [`SessionState`] is what the caller decides by.
+//!
+//! # Rules for the caller
+//! - Until the state is [`SessionState::Established`] or [`SessionState::Owes`] every seal is a
+//!   fresh NS: send one with as much data as fits, and retry after seconds, not per packet.
+//! - An NS carries our LeaseSet2 (which publishes the key of these ratchets) before any data.
+//! - [`Ratchets::wants_reply`] names peers that wait for a message although there was no data.
+
+pub mod bounds;
+pub mod inbound;
+pub mod new_session;
+pub mod next_key;
+mod payload;
+pub mod peer;
+pub mod replay;
+pub mod session;
+pub mod tagset;
+
+#[cfg(test)]
+mod tests;
+
+use self::bounds as limits;
+use self::inbound::{Inbound, Owner, SetId};
+use self::new_session::{Ephemeral, Pair, Received};
+use self::peer::{Got, Peer, Reply, Sent};
+use self::replay::{Meter, Replay};
+use self::session::{At, Session};
+use super::clove::{Block, parse_blocks};
+use crate::crypto::aead;
+use crate::crypto::x25519::PrivateKey;
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+use crate::wire::error::WireError;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+pub use self::peer::PeerKey;
+
+/// Random padding of a handshake message, at most.
+const HANDSHAKE_PADDING: usize = 31;
+/// Bytes of an NSR around its payload: tag, ephemeral key, two MACs.
+const REPLY_AROUND: usize = 8 + 32 + 16 + 16;
+/// How long an acknowledgement or a reverse key waits for data to travel with.
+const ACK_DELAY: Duration = Duration::from_millis(200);
+/// How long the answer to a handshake message waits for data to travel with.
+const ANSWER_DELAY: Duration = Duration::from_secs(1);
+/// Time between searches for what is over.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// Names a message for which an acknowledgement was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AckId(pub u64);
+
+/// How things stand with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// Nothing: the next message is an NS.
+    None,
+    /// NS were sent and not answered.
+    Pending {
+        /// When the first of them was sent.
+        since: Instant,
+        /// How many.
+        sent: u32,
+    },
+    /// The peer sent an NS: the next messages are NSR.
+    Owes,
+    /// The next message is an ES.
+    Established,
+}
+
+/// Kind of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SentKind {
+    /// NS.
+    NewSession,
+    /// NSR.
+    NewSessionReply,
+    /// ES.
+    Existing,
+}
+
+/// A sealed message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Content of the Garlic message, without its four length bytes.
+    pub content: Vec<u8>,
+    /// What it is.
+    pub kind: SentKind,
+    /// The acknowledgement that was asked for; none outside an ES.
+    pub ack: Option<AckId>,
+}
+
+/// An opened message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Whose it is; `None` of an NS that wants no session.
+    pub peer: Option<PeerKey>,
+    /// What it is.
+    pub kind: SentKind,
+    /// Its blocks. Acknowledgements and next keys among them have been taken in.
+    pub blocks: Vec<Block>,
+    /// Messages of ours that it acknowledges.
+    pub acked: Vec<AckId>,
+}
+
+/// Why nothing was sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealError {
+    /// The blocks do not fit one message.
+    TooLarge,
+    /// The peer's key is of small order.
+    BadKey,
+    /// The session has used up its message numbers.
+    Exhausted,
+}
+
+/// Why nothing was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// No known tag, and too short for an NS.
+    Unknown,
+    /// Too many attempts to open an NS.
+    Metered,
+    /// The NS was opened before.
+    Replay,
+    /// It does not verify.
+    Sealed,
+    /// The NS has no time, or one too far from ours.
+    Stale,
+    /// It verifies, but its blocks do not parse.
+    Payload(WireError),
+}
+
+/// What is held and what happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Peers with any state.
+    pub peers: usize,
+    /// Sessions of all peers.
+    pub sessions: usize,
+    /// Tags expected.
+    pub tags: usize,
+    /// Tag sets those are of.
+    pub sets: usize,
+    /// Message keys of skipped messages.
+    pub skipped_keys: usize,
+    /// Ephemeral keys remembered against replays.
+    pub replay_keys: usize,
+    /// Bytes of all that, without the allocator's overhead.
+    pub bytes: usize,
+    /// Messages sealed.
+    pub sealed: u64,
+    /// Messages opened.
+    pub opened: u64,
+    /// Messages refused.
+    pub refused: u64,
+    /// Peers forgotten for want of room.
+    pub evicted: u64,
+}
+
+/// All ratchet sessions of one destination.
+pub struct Ratchets {
+    key: PrivateKey,
+    inbound: Inbound,
+    peers: BTreeMap<PeerKey, Peer>,
+    /// When a peer is due a message even without data.
+    owed: BTreeMap<PeerKey, Instant>,
+    replay: Replay,
+    meter: Meter,
+    /// Numbers New Sessions and sessions.
+    last: u32,
+    acks: u64,
+    clock: Instant,
+    swept: Instant,
+    counts: Stats,
+}
+
+impl Ratchets {
+    /// No sessions. `key` belongs to the public key of the destination's LeaseSet2; one of a
+    /// client destination is new at every start.
+    #[must_use]
+    pub fn new(key: PrivateKey) -> Self {
+        Self {
+            key,
+            inbound: Inbound::default(),
+            peers: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            replay: Replay::default(),
+            meter: Meter::default(),
+            last: 0,
+            acks: 0,
+            clock: Instant::default(),
+            swept: Instant::default(),
+            counts: Stats::default(),
+        }
+    }
+
+    /// The public key for the LeaseSet2.
+    #[must_use]
+    pub const fn public(&self) -> &[u8; 32] {
+        self.key.public()
+    }
+
+    /// How things stand with a peer, as of the last call that took a time.
+    #[must_use]
+    pub fn state(&self, peer: &PeerKey) -> SessionState {
+        let Some(p) = self.peers.get(peer) else {
+            return SessionState::None;
+        };
+        if p.got.iter().any(Got::wants_reply) {
+            return SessionState::Owes;
+        }
+        if p.current(self.clock, self.is_lower(peer)).is_some() {
+            return SessionState::Established;
+        }
+        let mut open = p.sent.iter().filter(|s| !s.answered);
+        match open.next() {
+            Some(first) => SessionState::Pending {
+                since: first.at,
+                sent: 1 + open.count() as u32,
+            },
+            None => SessionState::None,
+        }
+    }
+
+    /// Whether `tag` is expected: the message is certainly for this destination.
+    #[must_use]
+    pub fn knows_tag(&self, tag: &[u8; 8]) -> bool {
+        self.inbound.find(tag).is_some()
+    }
+
+    /// Seals blocks for the peer. Cloves are taken, and in an ES DateTime and Termination; all
+    /// other blocks are added here as needed. `want_ack` asks for an acknowledgement, which only
+    /// an ES can.
+    ///
+    /// # Errors
+    /// See [`SealError`].
+    pub fn seal(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        peer: &PeerKey,
+        blocks: &[Block],
+        want_ack: bool,
+    ) -> Result<Sealed, SealError> {
+        self.clock = now.mono;
+        let lower = self.is_lower(peer);
+        let p = self.peers.get_mut(peer);
+        let (reply, session) = p.map_or((false, None), |p| {
+            p.used = now.mono;
+            (p.reply_due().is_some(), p.next(now.mono, lower))
+        });
+        let sealed = if reply {
+            self.seal_reply(now, rng, peer, blocks)
+        } else if let Some(i) = session {
+            self.seal_existing(now, rng, peer, i, blocks, want_ack)
+        } else {
+            self.seal_new(now, rng, peer, blocks)
+        }?;
+        self.owed.remove(peer);
+        self.counts.sealed += 1;
+        Ok(sealed)
+    }
+
+    fn seal_new(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        peer: &PeerKey,
+        blocks: &[Block],
+    ) -> Result<Sealed, SealError> {
+        let mut all = vec![Block::DateTime(now.wall.secs_u32_rounded())];
+        all.extend(payload::of_handshake(blocks));
+        let around = new_session::NEW_SESSION_MIN;
+        let payload = payload::assemble(&all, HANDSHAKE_PADDING, around, rng)?;
+        let ephemeral = Ephemeral::random(rng);
+        let sealed = new_session::seal(&self.key, &peer.0, &ephemeral, &payload);
+        let (content, noise) = sealed.ok_or(SealError::BadKey)?;
+        self.admit(*peer, now.mono);
+        self.bound_sent();
+        let id = self.number();
+        let tags = new_session::reply_tags(&noise);
+        let window = limits::RATCHET_REPLIES_MAX as u32;
+        let owner = Owner::Sent(*peer, id);
+        let set = self.inbound.insert(tags, owner, window, false);
+        let sent = Sent {
+            id,
+            at: now.mono,
+            answered: false,
+            noise,
+            ephemeral: ephemeral.key,
+            set,
+        };
+        if let Some(p) = self.peers.get_mut(peer) {
+            p.add_sent(sent, &mut self.inbound);
+        }
+        Ok(Sealed {
+            content,
+            kind: SentKind::NewSession,
+            ack: None,
+        })
+    }
+
+    fn seal_reply(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        peer: &PeerKey,
+        blocks: &[Block],
+    ) -> Result<Sealed, SealError> {
+        let all: Vec<Block> = payload::of_handshake(blocks).collect();
+        let payload = payload::assemble(&all, HANDSHAKE_PADDING, REPLY_AROUND, rng)?;
+        let due = self.peers.get_mut(peer).and_then(Peer::reply_due);
+        let got = due.ok_or(SealError::Exhausted)?;
+        let (_, tag) = got.tags.next_tag().ok_or(SealError::Exhausted)?;
+        let ephemeral = Ephemeral::random(rng);
+        let alice = (&got.ephemeral, &peer.0);
+        let sealed = new_session::seal_reply(&got.noise, alice, &tag, &ephemeral, &payload);
+        let (content, Pair { ab, ba }) = sealed.ok_or(SealError::BadKey)?;
+        got.touched = now.mono;
+        let owner = Owner::Reply(*peer, got.id);
+        let window = limits::RATCHET_WINDOW_MIN;
+        let set = self.inbound.insert(ab, owner, window, true);
+        got.replies.push(Reply { set, out: ba });
+        Ok(Sealed {
+            content,
+            kind: SentKind::NewSessionReply,
+            ack: None,
+        })
+    }
+
+    fn seal_existing(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        peer: &PeerKey,
+        session: usize,
+        blocks: &[Block],
+        want_ack: bool,
+    ) -> Result<Sealed, SealError> {
+        let p = self.peers.get_mut(peer);
+        let session = p.and_then(|p| p.sessions.get_mut(session));
+        let session = session.ok_or(SealError::Exhausted)?;
+        let ack = want_ack.then_some(AckId(self.acks));
+        let content = session.seal(now.mono, rng, blocks, ack)?;
+        self.acks += u64::from(want_ack);
+        Ok(Sealed {
+            content,
+            kind: SentKind::Existing,
+            ack,
+        })
+    }
+
+    /// Opens the content of a Garlic message.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; the message is to be dropped without an answer.
+    pub fn open(&mut self, now: Now, rng: &mut Rng, content: &[u8]) -> Result<Opened, OpenError> {
+        self.clock = now.mono;
+        let tagged = content.first_chunk().and_then(|t| self.inbound.find(t));
+        let opened = match tagged {
+            Some((set, n)) => self.open_tagged(now, rng, content, set, n),
+            None => self.open_new(now, content),
+        };
+        match &opened {
+            Ok(_) => self.counts.opened += 1,
+            Err(_) => self.counts.refused += 1,
+        }
+        opened
+    }
+
+    fn open_new(&mut self, now: Now, content: &[u8]) -> Result<Opened, OpenError> {
+        if content.len() < new_session::NEW_SESSION_MIN {
+            return Err(OpenError::Unknown);
+        }
+        if !self.meter.take(now.mono) {
+            return Err(OpenError::Metered);
+        }
+        let ephemeral = new_session::ephemeral_of(content).ok_or(OpenError::Unknown)?;
+        if self.replay.knows(&ephemeral) {
+            return Err(OpenError::Replay);
+        }
+        let received = new_session::open(&self.key, ephemeral, content);
+        let received = received.ok_or(OpenError::Sealed)?;
+        let blocks = parse_blocks(&received.payload).map_err(OpenError::Payload)?;
+        check_time(now, &blocks)?;
+        self.replay.insert(now.mono, &ephemeral);
+        let peer = received.from.map(PeerKey);
+        if let Some(peer) = peer {
+            self.add_got(now, peer, received);
+        }
+        Ok(Opened {
+            peer,
+            kind: SentKind::NewSession,
+            blocks,
+            acked: Vec::new(),
+        })
+    }
+
+    fn add_got(&mut self, now: Now, peer: PeerKey, received: Received) {
+        self.admit(peer, now.mono);
+        let got = Got {
+            id: self.number(),
+            at: now.mono,
+            touched: now.mono,
+            owed: true,
+            tags: new_session::reply_tags(&received.noise),
+            noise: received.noise,
+            ephemeral: received.ephemeral,
+            replies: Vec::new(),
+        };
+        if let Some(p) = self.peers.get_mut(&peer) {
+            p.add_got(got, &mut self.inbound);
+        }
+        self.owe(peer, now.mono + ANSWER_DELAY);
+    }
+
+    fn open_tagged(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        content: &[u8],
+        set: SetId,
+        n: u16,
+    ) -> Result<Opened, OpenError> {
+        let owner = self.inbound.owner(set).ok_or(OpenError::Unknown)?;
+        if let Owner::Sent(peer, id) = owner {
+            return self.open_reply(now, peer, id, content, n);
+        }
+        let key = self.inbound.key(set, n).ok_or(OpenError::Unknown)?.clone();
+        let (tag, sealed) = content.split_first_chunk::<8>().ok_or(OpenError::Unknown)?;
+        let payload = aead::open(key.expose(), u64::from(n), tag, sealed);
+        let payload = payload.ok_or(OpenError::Sealed)?;
+        let (peer, id) = match owner {
+            Owner::Session(peer, id) => (peer, id),
+            Owner::Reply(peer, id) | Owner::Sent(peer, id) => {
+                let session = self.confirm(now, peer, id, set);
+                (peer, session.ok_or(OpenError::Unknown)?)
+            }
+        };
+        let blocks = parse_blocks(&payload).map_err(|e| {
+            self.inbound.accept(set, n);
+            OpenError::Payload(e)
+        })?;
+        let p = self.peers.get_mut(&peer).ok_or(OpenError::Unknown)?;
+        (p.used, self.clock) = (now.mono, now.mono);
+        p.settle();
+        let session = p.sessions.iter_mut().find(|s| s.id() == id);
+        let session = session.ok_or(OpenError::Unknown)?;
+        let now = now.mono;
+        let at = At { now, peer, set, n };
+        let acked = session.opened(&at, rng, &blocks, &mut self.inbound);
+        if session.owes() {
+            self.owe(peer, now + ACK_DELAY);
+        }
+        Ok(Opened {
+            peer: Some(peer),
+            kind: SentKind::Existing,
+            blocks,
+            acked,
+        })
+    }
+
+    /// The peer has taken our reply with this set to its New Session `id`: that is a session now.
+    fn confirm(&mut self, now: Now, peer: PeerKey, id: u32, set: SetId) -> Option<u32> {
+        let number = self.number();
+        let p = self.peers.get_mut(&peer)?;
+        let got = p.got.iter_mut().find(|g| g.id == id)?;
+        let taken = got.replies.iter().position(|r| r.set == set)?;
+        let reply = got.replies.swap_remove(taken);
+        let began = got.at;
+        p.confirmed(id, &mut self.inbound);
+        self.inbound.give(set, Owner::Session(peer, number));
+        let session = Session::new(number, false, now.mono, reply.out, set);
+        p.establish(session, began, &mut self.inbound);
+        Some(number)
+    }
+
+    fn open_reply(
+        &mut self,
+        now: Now,
+        peer: PeerKey,
+        id: u32,
+        content: &[u8],
+        n: u16,
+    ) -> Result<Opened, OpenError> {
+        let number = self.number();
+        let p = self.peers.get_mut(&peer).ok_or(OpenError::Unknown)?;
+        let sent = p.sent.iter_mut().find(|s| s.id == id);
+        let sent = sent.ok_or(OpenError::Unknown)?;
+        let opened = new_session::open_reply(&sent.noise, &self.key, &sent.ephemeral, content);
+        let (payload, Pair { ab, ba }) = opened.ok_or(OpenError::Sealed)?;
+        self.inbound.accept(sent.set, n);
+        sent.answered = true;
+        let began = sent.at;
+        p.used = now.mono;
+        // Further replies to this or an older New Session bring data, but no other session.
+        if p.sessions.iter().all(|s| s.id() < id) {
+            let owner = Owner::Session(peer, number);
+            let window = limits::RATCHET_WINDOW_MIN;
+            let set = self.inbound.insert(ba, owner, window, true);
+            let session = Session::new(number, true, now.mono, ab, set);
+            p.establish(session, began, &mut self.inbound);
+            for sent in &mut p.sent {
+                sent.answered = true;
+            }
+            self.owe(peer, now.mono + ANSWER_DELAY);
+        }
+        Ok(Opened {
+            peer: Some(peer),
+            kind: SentKind::NewSessionReply,
+            blocks: parse_blocks(&payload).map_err(OpenError::Payload)?,
+            acked: Vec::new(),
+        })
+    }
+
+    /// A peer that waits for a message for which no data came along: an acknowledgement, a next
+    /// key, the answer to a handshake message. Seal it a message, if need be without cloves. Each
+    /// peer is named once per cause, when [`Self::deadline`] has passed.
+    pub fn wants_reply(&mut self) -> Option<PeerKey> {
+        let due = self.owed.iter().find(|(_, due)| **due <= self.clock);
+        let peer = *due?.0;
+        self.owed.remove(&peer);
+        Some(peer)
+    }
+
+    /// The time has come to `now`: forgets what is over, makes [`Self::wants_reply`] answer.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.clock = now.mono;
+        if now.mono.since(self.swept) < SWEEP {
+            return;
+        }
+        self.swept = now.mono;
+        self.replay.expire(now.mono);
+        let (inbound, owed) = (&mut self.inbound, &mut self.owed);
+        self.peers.retain(|key, peer| {
+            peer.expire(now.mono, inbound);
+            let keep = !peer.is_empty();
+            if !keep {
+                owed.remove(key);
+            }
+            keep
+        });
+    }
+
+    /// When [`Self::handle_timeout`] has to be called.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let idle = self.peers.is_empty() && self.replay.len() == 0;
+        let sweep = (!idle).then(|| self.swept + SWEEP);
+        let due = self.owed.values().min().copied();
+        sweep.into_iter().chain(due).min()
+    }
+
+    /// Forgets the peer altogether; what it still sends to old sessions is not opened.
+    pub fn forget(&mut self, peer: &PeerKey) {
+        if let Some(mut p) = self.peers.remove(peer) {
+            p.close(&mut self.inbound);
+        }
+        self.owed.remove(peer);
+    }
+
+    /// The peer seems to have lost our sessions: the next message is an NS. What it sends to old
+    /// sessions is opened for some minutes.
+    pub fn renew(&mut self, now: Now, peer: &PeerKey) {
+        if let Some(p) = self.peers.get_mut(peer) {
+            p.settle();
+            for session in &mut p.sessions {
+                session.retire(now.mono);
+            }
+        }
+    }
+
+    /// What is held and what happened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (tags, sets, skipped_keys) = self.inbound.counts();
+        let peer = |p: &Peer| {
+            size_of::<(PeerKey, Peer)>()
+                + p.sessions.capacity() * size_of::<Session>()
+                + p.sent.capacity() * size_of::<Sent>()
+                + p.got.capacity() * size_of::<Got>()
+                + p.got.iter().map(|g| g.replies.capacity()).sum::<usize>() * size_of::<Reply>()
+        };
+        let peers = self.peers.values().map(peer).sum::<usize>();
+        Stats {
+            peers: self.peers.len(),
+            sessions: self.peers.values().map(|p| p.sessions.len()).sum(),
+            tags,
+            sets,
+            skipped_keys,
+            replay_keys: self.replay.len(),
+            bytes: self.inbound.bytes() + peers + self.replay.len() * 16,
+            ..self.counts
+        }
+    }
+
+    fn is_lower(&self, peer: &PeerKey) -> bool {
+        *self.key.public() < peer.0
+    }
+
+    fn number(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+
+    fn owe(&mut self, peer: PeerKey, due: Instant) {
+        let at = self.owed.entry(peer).or_insert(due);
+        *at = due.min(*at);
+    }
+
+    /// Makes room for a peer. Strangers, who have only sent an NS, give way among themselves, so
+    /// that a flood of them costs no session; else the least recently used peer goes.
+    fn admit(&mut self, peer: PeerKey, now: Instant) {
+        if !self.peers.contains_key(&peer) {
+            let stranger = |p: &Peer| p.sessions.is_empty() && p.sent.is_empty();
+            let strangers = self.peers.values().filter(|p| stranger(p)).count();
+            let only = strangers >= limits::RATCHET_STRANGERS_MAX;
+            if only || self.peers.len() >= limits::RATCHET_PEERS_MAX {
+                let all = self.peers.iter().filter(|(_, p)| !only || stranger(p));
+                if let Some(victim) = all.min_by_key(|(_, p)| p.used).map(|(k, _)| *k) {
+                    self.forget(&victim);
+                    self.counts.evicted += 1;
+                }
+            }
+        }
+        self.peers.entry(peer).or_default().used = now;
+    }
+
+    /// Keeps one place free among the New Sessions of ours.
+    fn bound_sent(&mut self) {
+        let total: usize = self.peers.values().map(|p| p.sent.len()).sum();
+        if total < limits::RATCHET_SENT_MAX {
+            return;
+        }
+        let first = |p: &&mut Peer| p.sent.first().map(|s| s.at);
+        let peers = self.peers.values_mut().filter(|p| !p.sent.is_empty());
+        if let Some(p) = peers.min_by_key(first) {
+            p.drop_oldest_sent(&mut self.inbound);
+        }
+    }
+}
+
+/// The DateTime of an NS has to be near ours.
+fn check_time(now: Now, blocks: &[Block]) -> Result<(), OpenError> {
+    let time = blocks.iter().find_map(|b| match b {
+        Block::DateTime(secs) => Some(u64::from(*secs)),
+        _ => None,
+    });
+    let (then, now) = (time.ok_or(OpenError::Stale)?, now.wall.secs());
+    let old = now.saturating_sub(then) > limits::RATCHET_NS_OLD.as_secs();
+    let ahead = then.saturating_sub(now) > limits::RATCHET_NS_AHEAD.as_secs();
+    if old || ahead {
+        return Err(OpenError::Stale);
+    }
+    Ok(())
+}
