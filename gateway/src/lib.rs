@@ -1,1 +1,22 @@
+//! The transparent LAN gateway: names below `.i2p` become virtual addresses, TCP connections to
+//! those become streams of the router, everything else is refused at once.
+//!
+//! Two processes. `supervisor` is the only root process: it owns rules, routes, settings of the
+//! kernel and the listening sockets, and parses nothing that came from a network. `gatewayd` has
+//! no capabilities and faces the clients. Neither holds keys nor speaks to the Internet; the
+//! router is reached over the frames of `ramson_ipc` only.
 
+pub mod config;
+pub mod handover;
+
+pub mod dns;
+pub mod flow;
+pub mod listen;
+pub mod neigh;
+pub mod orig_dst;
+pub mod policy;
+pub mod privileges;
+pub mod router_client;
+pub mod vip;
+
+pub mod supervisor;

@@ -3,7 +3,8 @@
 //! `stream.sock` carries one stream per connection: the client sends one [`Open`], the router
 //! answers with one [`Answer`], everything afterwards is the stream's own bytes and
 //! `shutdown(write)` is its half-close. `control.sock` takes one line and answers text
-//! (see [`control`]).
+//! (see [`control`]). A connection that ends before its first byte is a probe of whether the
+//! router lives, and no error.
 //!
 //! This crate is pure and has no dependencies. It opens no sockets and knows neither what a
 //! destination is nor how names are resolved.

@@ -1,0 +1,408 @@
+//! The one configuration file of `supervisor` and `gatewayd`: text to checked values.
+//!
+//! Every key has a default; unknown keys are refused; errors carry line numbers. The shipped
+//! `gateway.toml` spells the defaults out, a test keeps the two equal.
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::Deserialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The side of the clients.
+    pub lan: Lan,
+    /// The side of the Internet.
+    pub wan: Wan,
+    /// The addresses names are mapped to.
+    #[serde(rename = "virtual")]
+    pub vip: Virtual,
+    /// Who the processes are.
+    pub users: Users,
+    /// Files and sockets.
+    pub paths: Paths,
+    /// Bounds of `gatewayd`.
+    pub limits: Limits,
+}
+
+/// `[lan]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lan {
+    /// Interface name.
+    pub interface: Interface,
+    /// The gateway's own address there, with the prefix length of the LAN.
+    pub address: Ipv4Net,
+    /// The same for IPv6; without it clients get no IPv6 addresses and need none.
+    pub address6: Option<Ipv6Net>,
+    /// TCP port of the transparent listeners.
+    pub port: u16,
+}
+
+impl Default for Lan {
+    fn default() -> Self {
+        Self {
+            interface: Interface("lan0".into()),
+            address: Ipv4Net::new_assert([192, 168, 77, 1].into(), 24),
+            address6: None,
+            port: 7002,
+        }
+    }
+}
+
+/// `[wan]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wan {
+    /// Interface name.
+    pub interface: Interface,
+    /// TCP port the router listens on; the only one open from outside.
+    pub router_port: u16,
+}
+
+impl Default for Wan {
+    fn default() -> Self {
+        Self {
+            interface: Interface("wan0".into()),
+            router_port: 9999,
+        }
+    }
+}
+
+/// `[virtual]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Virtual {
+    /// Range of virtual IPv4 addresses. (The IPv6 range is made once and kept as state.)
+    pub v4: Ipv4Net,
+}
+
+impl Default for Virtual {
+    fn default() -> Self {
+        Self {
+            v4: Ipv4Net::new_assert([198, 18, 0, 0].into(), 15),
+        }
+    }
+}
+
+/// `[users]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Users {
+    /// Who may open connections on the WAN.
+    pub router: User,
+    /// Who `gatewayd` runs as.
+    pub gateway: User,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self {
+            router: User::Name("ramson".into()),
+            gateway: User::Name("ramson-gw".into()),
+        }
+    }
+}
+
+/// `[paths]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Paths {
+    /// Directory of the supervisor's state file; made if missing.
+    pub state_dir: PathBuf,
+    /// The router's socket for streams.
+    pub stream_sock: PathBuf,
+    /// The supervisor's own socket for requests.
+    pub admin_sock: PathBuf,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            state_dir: "/var/lib/ramson/gateway".into(),
+            stream_sock: ramson_ipc::STREAM_SOCK.into(),
+            admin_sock: "/run/ramson/admin.sock".into(),
+        }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Streams open at a time.
+    pub flows: usize,
+    /// Streams open at a time for one client.
+    pub flows_per_client: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            flows: 512,
+            flows_per_client: 128,
+        }
+    }
+}
+
+/// A network interface's name: it ends up in rules and paths, so its alphabet is narrow.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Interface(String);
+
+impl Interface {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Interface {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.@".contains(&b);
+        let long = name.is_empty() || name.len() > 15;
+        if long || name.starts_with('.') || !name.bytes().all(good) {
+            return Err("not an interface name (1 to 15 of letters, digits, - _ . @)");
+        }
+        if ["lo", "all", "default"].contains(&name.as_str()) {
+            return Err("this interface name is reserved");
+        }
+        Ok(Self(name))
+    }
+}
+
+/// A user by name or number.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum User {
+    /// Numeric user id; the group id is the same number.
+    Id(u32),
+    /// Looked up in the user data base, with its primary group.
+    Name(String),
+}
+
+impl User {
+    /// User and group id.
+    ///
+    /// # Errors
+    /// The user does not exist or is root.
+    pub fn resolve(&self) -> Result<(u32, u32), Error> {
+        let (uid, gid) = match self {
+            Self::Id(id) => (*id, *id),
+            Self::Name(name) => match nix::unistd::User::from_name(name) {
+                Ok(Some(user)) => (user.uid.as_raw(), user.gid.as_raw()),
+                Ok(None) => return Err(Error(format!("user {name} does not exist"))),
+                Err(e) => return Err(Error(format!("user {name}: {e}"))),
+            },
+        };
+        if uid == 0 || gid == 0 {
+            Err(Error("root is not allowed here".into()))
+        } else {
+            Ok((uid, gid))
+        }
+    }
+}
+
+/// What is wrong with a configuration, in words for its author, with the line where known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or [`Config::parse`] refuses it.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Error(format!("{}: {e}", path.display())))?;
+        Self::parse(&text).map_err(|e| Error(format!("{}: {e}", path.display())))
+    }
+
+    /// Checked values from the file's text.
+    ///
+    /// # Errors
+    /// Names the first thing that is wrong and its line.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let config: Self = toml::from_str(text).map_err(|e| {
+            let line = e.span().map_or(0, |span| line_at(text, span.start));
+            Error(format!("line {line}: {}", e.message()))
+        })?;
+        config.check().map_err(|(section, key, what)| {
+            let line = line_of(text, section, key);
+            Error(format!("line {line}: {section}.{key} {what}"))
+        })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), (&'static str, &'static str, &'static str)> {
+        let (lan, v4) = (self.lan.address, self.vip.v4);
+        if !(8..=30).contains(&lan.prefix_len()) {
+            return Err(("lan", "address", "needs a prefix length of 8 to 30"));
+        }
+        if lan.addr() == lan.network() || lan.addr() == lan.broadcast() {
+            return Err(("lan", "address", "is not a host address of its prefix"));
+        }
+        if let Some(lan6) = self.lan.address6 {
+            if !(48..=64).contains(&lan6.prefix_len()) || !lan6.addr().is_unique_local() {
+                return Err((
+                    "lan",
+                    "address6",
+                    "needs fc00::/7 and a prefix length of 48 to 64",
+                ));
+            }
+            if lan6.addr() == lan6.network() {
+                return Err(("lan", "address6", "is not a host address of its prefix"));
+            }
+        }
+        if !(8..=20).contains(&v4.prefix_len()) || v4.addr() != v4.network() {
+            return Err((
+                "virtual",
+                "v4",
+                "needs a network with a prefix length of 8 to 20",
+            ));
+        }
+        if v4.contains(&lan.addr()) || lan.contains(&v4.addr()) {
+            return Err(("virtual", "v4", "overlaps lan.address"));
+        }
+        if self.lan.interface == self.wan.interface {
+            return Err(("wan", "interface", "is the same as lan.interface"));
+        }
+        if self.lan.port == 0 || self.lan.port == 53 {
+            return Err(("lan", "port", "cannot be 0 or 53"));
+        }
+        if self.wan.router_port == 0 || self.wan.router_port == self.lan.port {
+            return Err(("wan", "router_port", "cannot be 0 or lan.port"));
+        }
+        if self.users.router == self.users.gateway {
+            return Err(("users", "gateway", "must differ from users.router"));
+        }
+        if !(1..=16_384).contains(&self.limits.flows) {
+            return Err(("limits", "flows", "needs 1 to 16384"));
+        }
+        if !(1..=self.limits.flows).contains(&self.limits.flows_per_client) {
+            return Err(("limits", "flows_per_client", "needs 1 to limits.flows"));
+        }
+        Ok(())
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+/// Line of a key, of its section when the key is left to its default, or of the end.
+fn line_of(text: &str, section: &str, key: &str) -> usize {
+    let (mut inside, mut header, mut count) = (false, None, 0);
+    for (n, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        count = n + 1;
+        if let Some(name) = line.strip_prefix('[') {
+            inside = name
+                .split(']')
+                .next()
+                .is_some_and(|name| name.trim() == section);
+            if inside {
+                header = Some(count);
+            }
+        } else if inside
+            && line
+                .split('=')
+                .next()
+                .is_some_and(|left| left.trim() == key)
+        {
+            return count;
+        }
+    }
+    header.unwrap_or(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_shipped_file_spells_out_the_defaults() {
+        let shipped = include_str!("../gateway.toml");
+        assert_eq!(Config::parse(shipped).unwrap(), Config::default());
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        for key in [
+            "interface",
+            "address",
+            "address6",
+            "port",
+            "router_port",
+            "v4",
+            "router",
+            "gateway",
+            "state_dir",
+            "stream_sock",
+            "admin_sock",
+            "flows",
+            "flows_per_client",
+        ] {
+            let named = |line: &str| {
+                line.trim_start_matches("# ")
+                    .starts_with(&format!("{key} ="))
+            };
+            assert!(shipped.lines().any(named), "{key}");
+        }
+    }
+
+    #[test]
+    fn errors_carry_the_line() {
+        assert!(error("[lan]\n\nport = 70000\n").starts_with("line 3: "));
+        assert!(error("[lan]\ncolour = 1\n").starts_with("line 2: unknown field"));
+        assert!(error("[LAN]\n").starts_with("line 1: unknown field"));
+        assert!(error("[lan]\ninterface = \"a\"\naddress = \"1.2.3\"\n").starts_with("line 3: "));
+        assert!(error("[wan]\ninterface = \"a b\"").starts_with("line 2: not an interface name"));
+        assert!(error("\n[wan\n").starts_with("line 2: "));
+    }
+
+    #[test]
+    fn values_that_contradict_each_other_are_refused() {
+        let overlap = "[lan]\ninterface = \"a\"\naddress = \"10.0.0.1/8\"\n[virtual]\nv4 = \"10.64.0.0/16\"\n";
+        assert_eq!(error(overlap), "line 5: virtual.v4 overlaps lan.address");
+        assert_eq!(
+            error("[lan]\ninterface = \"wan0\"\n"),
+            "line 2: wan.interface is the same as lan.interface"
+        );
+        assert!(
+            error("[lan]\naddress = \"192.168.1.0/24\"").starts_with("line 2: lan.address is not")
+        );
+        assert!(error("[lan]\naddress6 = \"2001:db8::1/64\"").starts_with("line 2: lan.address6"));
+        assert!(error("[users]\nrouter = 5\ngateway = 5").starts_with("line 3: users.gateway"));
+        assert!(error("[limits]\nflows = 2").starts_with("line 1: limits.flows_per_client"));
+        assert!(error("[lan]\ninterface = \"lo\"").contains("reserved"));
+    }
+
+    #[test]
+    fn users_are_names_or_numbers_but_never_root() {
+        let config = Config::parse("[users]\nrouter = 1002\ngateway = \"root\"").unwrap();
+        assert_eq!(config.users.router.resolve(), Ok((1002, 1002)));
+        assert!(config.users.gateway.resolve().is_err());
+        assert!(User::Name("no such user".into()).resolve().is_err());
+    }
+}

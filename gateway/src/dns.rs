@@ -1,0 +1,161 @@
+//! The name service of the LAN: answers `.i2p`, refuses the rest, asks nobody.
+//!
+//! All of port 53 ends here, whatever address the client asked. `answer` is pure; this file owns
+//! the sockets, the bounds and the clients' identities.
+
+pub mod answer;
+
+use crate::orig_dst;
+use crate::policy::{Budget, Clients};
+use crate::vip::{ClientId, Full, Lease, Vip};
+use answer::{Names, Transport};
+use std::cell::RefCell;
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+/// Longest query read; a longer one is malformed.
+pub const QUERY_MAX: usize = 4096;
+
+/// TCP connections at a time: in all, and of one client.
+pub const TCP_MAX: (usize, usize) = (64, 8);
+
+/// Queries on one TCP connection.
+const TCP_QUERIES_MAX: usize = 128;
+
+/// How long a TCP client may take for one query, and to take one answer.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the name service needs of the rest.
+pub struct Dns {
+    vip: Rc<RefCell<Vip>>,
+    clients: Rc<RefCell<Clients>>,
+    tcp: Rc<Budget>,
+}
+
+/// One client's view as `answer` wants it.
+struct View<'a> {
+    vip: &'a RefCell<Vip>,
+    client: ClientId,
+    now: Instant,
+}
+
+impl Names for View<'_> {
+    fn lease(&mut self, name: &str) -> Result<Lease, Full> {
+        self.vip.borrow_mut().lease(self.client, name, self.now)
+    }
+
+    fn name_of(&mut self, address: IpAddr) -> Option<String> {
+        self.vip
+            .borrow()
+            .name_of(self.client, address)
+            .map(str::to_owned)
+    }
+}
+
+impl Dns {
+    /// Shares the views with the listeners of streams.
+    #[must_use]
+    pub fn new(vip: Rc<RefCell<Vip>>, clients: Rc<RefCell<Clients>>) -> Rc<Self> {
+        let (total, each) = TCP_MAX;
+        Rc::new(Self {
+            vip,
+            clients,
+            tcp: Budget::new(total, each),
+        })
+    }
+
+    fn answer(&self, query: &[u8], from: IpAddr, transport: Transport) -> Option<Vec<u8>> {
+        let now = tokio::time::Instant::now().into_std();
+        let client = self.clients.borrow_mut().identify(from, now);
+        answer::answer(
+            query,
+            &mut View {
+                vip: &self.vip,
+                client,
+                now,
+            },
+            transport,
+        )
+    }
+
+    /// Answers datagrams until the socket fails.
+    pub async fn serve_udp(self: Rc<Self>, socket: UdpSocket) -> io::Result<()> {
+        let mut buf = vec![0; QUERY_MAX];
+        loop {
+            let read = || orig_dst::recv(&socket, &mut buf);
+            let datagram = match socket.async_io(Interest::READABLE, read).await {
+                Ok(datagram) => datagram,
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => continue,
+                // ICMP errors about earlier answers surface here.
+                Err(e) if e.raw_os_error().is_some_and(transient) => continue,
+                Err(e) => return Err(e),
+            };
+            let query = buf.get(..datagram.len).unwrap_or_default();
+            if let Some(bytes) = self.answer(query, datagram.from.ip(), Transport::Udp) {
+                // A full buffer loses the answer, as the network could; the client asks again.
+                let _ = orig_dst::reply(&socket, &datagram, &bytes);
+            }
+        }
+    }
+
+    /// Accepts connections until the listener fails.
+    pub async fn serve_tcp(self: Rc<Self>, listener: TcpListener) -> io::Result<()> {
+        loop {
+            let Some((stream, from)) = crate::listen::accept(&listener).await? else {
+                continue;
+            };
+            let now = tokio::time::Instant::now().into_std();
+            let client = self.clients.borrow_mut().identify(from.ip(), now);
+            let Some(permit) = self.tcp.take(client) else {
+                let _ = stream.set_zero_linger();
+                continue;
+            };
+            let dns = Rc::clone(&self);
+            tokio::task::spawn_local(async move {
+                // A client that is late or gone just ends.
+                let _ = dns.serve_stream(stream, from.ip()).await;
+                drop(permit);
+            });
+        }
+    }
+
+    async fn serve_stream(&self, mut stream: TcpStream, from: IpAddr) -> io::Result<()> {
+        let mut buf = Vec::new();
+        for _ in 0..TCP_QUERIES_MAX {
+            timeout(TCP_TIMEOUT, read_query(&mut stream, &mut buf)).await??;
+            let Some(bytes) = self.answer(&buf, from, Transport::Tcp) else {
+                return Ok(());
+            };
+            let len = u16::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidData)?;
+            let framed = [&len.to_be_bytes()[..], &bytes].concat();
+            timeout(TCP_TIMEOUT, stream.write_all(&framed)).await??;
+        }
+        Ok(())
+    }
+}
+
+async fn read_query(stream: &mut TcpStream, buf: &mut Vec<u8>) -> io::Result<()> {
+    let len = usize::from(stream.read_u16().await?);
+    if len > QUERY_MAX {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    buf.resize(len, 0);
+    stream.read_exact(buf).await?;
+    Ok(())
+}
+
+fn transient(errno: i32) -> bool {
+    use nix::libc;
+    let icmp = [
+        libc::ECONNREFUSED,
+        libc::EHOSTUNREACH,
+        libc::ENETUNREACH,
+        libc::EMSGSIZE,
+    ];
+    icmp.contains(&errno) || [libc::EPROTO, libc::EACCES, libc::EINTR].contains(&errno)
+}

@@ -1,0 +1,185 @@
+//! What `supervisor` hands `gatewayd` over its standard input, a Unix socket: the listening
+//! sockets and the secrets of the virtual addresses, in one message.
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// First bytes of the message: a name and a version.
+const MAGIC: [u8; 4] = *b"RGH1";
+
+/// Magic, virtual /48, key of addresses, key of identities.
+const LEN: usize = 4 + 6 + 16 + 16;
+
+/// Listening sockets, all transparent and bound to the LAN interface.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Streams, IPv4 and IPv6.
+    pub streams: [TcpListener; 2],
+    /// DNS datagrams, IPv4 and IPv6, with packet information.
+    pub dns_udp: [UdpSocket; 2],
+    /// DNS over TCP, IPv4 and IPv6.
+    pub dns_tcp: [TcpListener; 2],
+}
+
+/// Made once and kept by the supervisor.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// The virtual IPv6 /48; not secret from clients, but random.
+    pub prefix6: [u8; 6],
+    /// Key of virtual addresses.
+    pub vip_key: [u8; 16],
+    /// Key of client identities.
+    pub client_key: [u8; 16],
+}
+
+impl Secrets {
+    /// From 38 random bytes: the first becomes that of fc00::/8.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 38]) -> Self {
+        let mut secrets = Self::split(&bytes);
+        secrets.prefix6[0] = 0xfc;
+        secrets
+    }
+
+    /// The 38 bytes as kept in the state file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.prefix6[..], &self.vip_key, &self.client_key].concat()
+    }
+
+    /// From what [`Secrets::to_bytes`] gave; `None` when the prefix is not one of ours.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 38]) -> Option<Self> {
+        Some(Self::split(bytes)).filter(|secrets| secrets.prefix6[0] == 0xfc)
+    }
+
+    fn split(bytes: &[u8; 38]) -> Self {
+        let mut secrets = Self {
+            prefix6: [0; 6],
+            vip_key: [0; 16],
+            client_key: [0; 16],
+        };
+        secrets.prefix6.copy_from_slice(&bytes[..6]);
+        secrets.vip_key.copy_from_slice(&bytes[6..22]);
+        secrets.client_key.copy_from_slice(&bytes[22..]);
+        secrets
+    }
+}
+
+/// Sends everything.
+///
+/// # Errors
+/// The other end is gone.
+pub fn send(channel: impl AsFd, sockets: &Sockets, secrets: &Secrets) -> io::Result<()> {
+    let bytes = [&MAGIC[..], &secrets.to_bytes()].concat();
+    let [s4, s6] = &sockets.streams;
+    let [u4, u6] = &sockets.dns_udp;
+    let [t4, t6] = &sockets.dns_tcp;
+    let fds = [
+        s4.as_fd(),
+        s6.as_fd(),
+        u4.as_fd(),
+        u6.as_fd(),
+        t4.as_fd(),
+        t6.as_fd(),
+    ];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(6))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let sent = sendmsg(
+        channel,
+        &[IoSlice::new(&bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
+    if sent == bytes.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
+    }
+}
+
+/// Receives what [`send`] sent.
+///
+/// # Errors
+/// Something else came, or the other end is gone.
+pub fn receive(channel: impl AsFd) -> io::Result<(Sockets, Secrets)> {
+    let bad = || io::Error::from(io::ErrorKind::InvalidData);
+    let mut buf = [0; LEN];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(6))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut iov = [IoSliceMut::new(&mut buf)];
+    let got = recvmsg(channel, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let mut fds: Vec<OwnedFd> = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            fds.extend(received);
+        }
+    }
+    let body = buf
+        .strip_prefix(&MAGIC)
+        .filter(|_| got.bytes == LEN)
+        .ok_or_else(bad)?;
+    let secrets = body
+        .try_into()
+        .ok()
+        .and_then(Secrets::from_bytes)
+        .ok_or_else(bad)?;
+    let fds: [OwnedFd; 6] = fds.try_into().map_err(|_| bad())?;
+    let [s4, s6, u4, u6, t4, t6] = fds;
+    let sockets = Sockets {
+        streams: [s4.into(), s6.into()],
+        dns_udp: [u4.into(), u6.into()],
+        dns_tcp: [t4.into(), t6.into()],
+    };
+    Ok((sockets, secrets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn sockets_and_secrets_arrive() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let tcp = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sockets = Sockets {
+            streams: [tcp(), tcp()],
+            dns_udp: [udp(), udp()],
+            dns_tcp: [tcp(), tcp()],
+        };
+        let secrets = Secrets::from_random([7; 38]);
+        send(&ours, &sockets, &secrets).unwrap();
+        let (got, got_secrets) = receive(&theirs).unwrap();
+        assert!(got_secrets == secrets && secrets.prefix6 == [0xfc, 7, 7, 7, 7, 7]);
+        for (sent, got) in [
+            (sockets.streams[1].local_addr(), got.streams[1].local_addr()),
+            (sockets.dns_udp[0].local_addr(), got.dns_udp[0].local_addr()),
+            (sockets.dns_tcp[1].local_addr(), got.dns_tcp[1].local_addr()),
+        ] {
+            assert_eq!(sent.unwrap(), got.unwrap());
+        }
+    }
+
+    #[test]
+    fn other_messages_are_refused() {
+        use std::io::Write;
+        for bytes in [vec![], vec![0; LEN], [&MAGIC[..], &[0xfc; 38]].concat()] {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            ours.write_all(&bytes).unwrap();
+            drop(ours);
+            assert!(receive(&theirs).is_err());
+        }
+        assert!(Secrets::from_bytes(&[0xfd; 38]).is_none());
+    }
+}

@@ -1,0 +1,194 @@
+//! The root part: rules, kernel settings, routes, sockets, and the life of `gatewayd`.
+//!
+//! It parses nothing that came from a network. What it does to the system is planned by pure
+//! functions (`rules`, `sysctl`, `routes`) and carried out here, in this order: settings, rules,
+//! read back, routes, LAN link, `gatewayd`. If any of the first three fails, a rule set that
+//! refuses everything is left behind.
+
+pub mod admin;
+pub mod child;
+pub mod command;
+pub mod routes;
+pub mod rules;
+pub mod sockets;
+pub mod state;
+pub mod sysctl;
+pub mod wan;
+
+use crate::config::Config;
+use crate::handover::Secrets;
+use admin::{Admin, Request};
+use child::Child;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use wan::WanAddresses;
+
+/// How often settings are read back and the WAN's addresses are compared.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// What the command line says.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the configuration is, for `gatewayd` too.
+    pub config_path: PathBuf,
+    /// The program to run as the gateway's user.
+    pub gatewayd: PathBuf,
+    /// Whether to take rules, routes and settings away at the end (tests).
+    pub remove_rules_on_exit: bool,
+}
+
+struct Supervisor {
+    config: Config,
+    options: Options,
+    secrets: Secrets,
+    router_uid: u32,
+    wan: WanAddresses,
+    corrected: u64,
+    reloads: u64,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// In words. The system is locked down then, unless rules were never touched.
+pub async fn run(config: Config, options: Options) -> Result<(), String> {
+    let (router_uid, _) = config
+        .users
+        .router
+        .resolve()
+        .map_err(|e| format!("users.router: {e}"))?;
+    let gateway = config
+        .users
+        .gateway
+        .resolve()
+        .map_err(|e| format!("users.gateway: {e}"))?;
+    if gateway.0 == router_uid {
+        return Err("users.gateway and users.router are the same user".into());
+    }
+    let secrets = state::load_or_make(&config.paths.state_dir)?;
+    let wan = WanAddresses::default();
+    let mut this = Supervisor {
+        config,
+        options,
+        secrets,
+        router_uid,
+        wan,
+        corrected: 0,
+        reloads: 0,
+    };
+    if let Err(e) = this.seal() {
+        return Err(lock_down(&e));
+    }
+    let admin = Admin::bind(&this.config.paths.admin_sock)?;
+    let mut child = Child::new(&this.config, &this.options, gateway);
+    let ended = this.serve(&admin, &mut child).await;
+    child.stop().await;
+    // The socket may be gone already.
+    let _ = std::fs::remove_file(&this.config.paths.admin_sock);
+    if this.options.remove_rules_on_exit {
+        this.unseal();
+    }
+    ended
+}
+
+/// Refuses everything; the error's text, with what went wrong on the way.
+fn lock_down(error: &str) -> String {
+    match command::nft(rules::LOCKDOWN) {
+        Ok(()) => format!("{error}; everything is locked down"),
+        Err(e) => format!("{error}; locking down failed too: {e}"),
+    }
+}
+
+impl Supervisor {
+    /// Settings, rules, routes, LAN link.
+    fn seal(&mut self) -> Result<(), String> {
+        sysctl::apply(&self.config)?;
+        self.load_rules()?;
+        for line in routes::up(&self.config) {
+            command::ip(&line)?;
+        }
+        // Interfaces that came up meanwhile brought settings of their own.
+        sysctl::apply(&self.config).map(|_| ())
+    }
+
+    fn load_rules(&mut self) -> Result<(), String> {
+        let wan = wan::read(&self.config)?;
+        let text = rules::generate(&self.config, &self.secrets.prefix6, self.router_uid, &wan);
+        command::nft(&text)?;
+        if command::nft(rules::BRIDGE).is_err() {
+            // A kernel without bridge rules can only be told, not sealed, there.
+            eprintln!("supervisor: no bridge rules: interfaces must not be bridged");
+        }
+        let loaded = command::nft_list()?;
+        rules::verify(&loaded, &self.config)?;
+        self.wan = wan;
+        self.reloads += 1;
+        Ok(())
+    }
+
+    fn unseal(&self) {
+        for line in routes::down() {
+            // What is not there needs no removal.
+            let _ = command::ip(&line);
+        }
+        let _ = command::nft(rules::REMOVE);
+    }
+
+    async fn serve(&mut self, admin: &Admin, child: &mut Child) -> Result<(), String> {
+        let listen = |kind| signal(kind).map_err(|e| format!("signals: {e}"));
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut hang_up = listen(SignalKind::hangup())?;
+        let mut died = listen(SignalKind::child())?;
+        let mut watch = tokio::time::interval(WATCH);
+        watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let pause = child.tend(&self.config, &self.secrets);
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hang_up.recv() => self.reload()?,
+                _ = died.recv() => {}
+                _ = watch.tick() => self.watch()?,
+                () = tokio::time::sleep(pause) => {}
+                request = admin.next() => match request.request {
+                    Request::Status => request.reply(&self.status(child)).await,
+                    Request::Reload => {
+                        let done = self.reload();
+                        request.reply(if done.is_ok() { "reload: ok\n" } else { "reload: failed\n" }).await;
+                        done?;
+                    }
+                },
+            }
+        }
+    }
+
+    fn reload(&mut self) -> Result<(), String> {
+        self.seal().map_err(|e| lock_down(&e))
+    }
+
+    fn watch(&mut self) -> Result<(), String> {
+        let corrected = sysctl::apply(&self.config).map_err(|e| lock_down(&e))?;
+        if corrected > 0 {
+            eprintln!("supervisor: {corrected} kernel settings had changed, set again");
+            self.corrected += corrected;
+        }
+        let now = wan::read(&self.config).map_err(|e| lock_down(&e))?;
+        if now == self.wan {
+            Ok(())
+        } else {
+            self.reload()
+        }
+    }
+
+    fn status(&self, child: &Child) -> String {
+        format!(
+            "rules: loaded\nrule loads: {}\nsettings corrected: {}\nwan addresses: {}\n{}",
+            self.reloads,
+            self.corrected,
+            self.wan.len(),
+            child.status()
+        )
+    }
+}

@@ -1,0 +1,148 @@
+//! The supervisor's own socket: one request line, an answer of `key: value` lines, end. Only
+//! root and the supervisor's own user are heard.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+/// How long a peer may take to say its line or to take the answer: the supervisor waits.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Longest request line.
+const LINE_MAX: u64 = 32;
+
+/// What may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// How things are.
+    Status,
+    /// Set everything again.
+    Reload,
+}
+
+/// A request and the way back.
+pub struct Asked {
+    /// What is asked.
+    pub request: Request,
+    stream: UnixStream,
+}
+
+/// The listening socket.
+pub struct Admin(UnixListener);
+
+impl Admin {
+    /// Replaces what an earlier run left there.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn bind(path: &Path) -> Result<Self, String> {
+        let make = || -> io::Result<UnixListener> {
+            if let Some(dir) = path.parent() {
+                std::fs::create_dir_all(dir)?;
+            }
+            match std::fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            let listener = UnixListener::bind(path)?;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+            Ok(listener)
+        };
+        make()
+            .map(Self)
+            .map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    /// The next well-formed request of somebody allowed; others are told and forgotten.
+    pub async fn next(&self) -> Asked {
+        loop {
+            let Ok((mut stream, _)) = self.0.accept().await else {
+                tokio::time::sleep(PATIENCE).await;
+                continue;
+            };
+            let own = nix::unistd::Uid::effective().as_raw();
+            let allowed = stream
+                .peer_cred()
+                .is_ok_and(|cred| [0, own].contains(&cred.uid()));
+            let request = if allowed {
+                read(&mut stream).await
+            } else {
+                None
+            };
+            match request {
+                Some(request) => return Asked { request, stream },
+                None => {
+                    Asked {
+                        request: Request::Status,
+                        stream,
+                    }
+                    .reply("error: refused\n")
+                    .await
+                }
+            }
+        }
+    }
+}
+
+impl Asked {
+    /// Answers and closes.
+    pub async fn reply(mut self, text: &str) {
+        // A peer that does not listen loses its answer.
+        let _ = timeout(PATIENCE, self.stream.write_all(text.as_bytes())).await;
+    }
+}
+
+async fn read(stream: &mut UnixStream) -> Option<Request> {
+    let mut line = Vec::new();
+    let mut limited = stream.take(LINE_MAX);
+    let all = async {
+        while !line.ends_with(b"\n") {
+            if limited.read_buf(&mut line).await.ok()? == 0 {
+                return None;
+            }
+        }
+        Some(())
+    };
+    timeout(PATIENCE, all).await.ok()??;
+    match line.as_slice() {
+        b"status\n" => Some(Request::Status),
+        b"reload\n" => Some(Request::Reload),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_are_answered_and_nonsense_is_not() {
+        let path = std::env::temp_dir().join(format!("ramson-admin-{}", std::process::id()));
+        let admin = Admin::bind(&path).unwrap();
+        let ask = |line: &'static [u8]| {
+            let path = path.clone();
+            async move {
+                let mut stream = UnixStream::connect(path).await.unwrap();
+                stream.write_all(line).await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                answer
+            }
+        };
+        let serve = async {
+            let asked = admin.next().await;
+            assert_eq!(asked.request, Request::Reload);
+            asked.reply("done\n").await;
+        };
+        let clients = async {
+            assert_eq!(ask(b"nonsense\n").await, "error: refused\n");
+            ask(b"reload\n").await
+        };
+        assert_eq!(tokio::join!(serve, clients).1, "done\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,141 @@
+//! The life of `gatewayd`: started as its own user with nothing but the handed sockets, started
+//! again with back-off when it dies.
+//!
+//! The sockets are made anew for each start and not kept here: while `gatewayd` is dead nobody
+//! listens, and the rules refuse clients at once instead of letting them wait.
+
+use super::{Options, sockets};
+use crate::config::Config;
+use crate::handover::{self, Secrets};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Pause before a restart: doubles from the first to the second.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+/// A run this long counts as healthy: the pause starts small again.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// How long it may take to stop before it is killed.
+const STOP: Duration = Duration::from_secs(5);
+
+/// How long a living process is left alone when no signal comes.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// The process, or the pause before the next one.
+pub struct Child {
+    program: PathBuf,
+    config_path: PathBuf,
+    user: (u32, u32),
+    process: Option<std::process::Child>,
+    started: Instant,
+    back_off: Duration,
+    starts: u64,
+}
+
+impl Child {
+    /// Not started yet; `user` is uid and gid.
+    #[must_use]
+    pub fn new(_: &Config, options: &Options, user: (u32, u32)) -> Self {
+        Self {
+            program: options.gatewayd.clone(),
+            config_path: options.config_path.clone(),
+            user,
+            process: None,
+            started: Instant::now(),
+            back_off: Duration::ZERO,
+            starts: 0,
+        }
+    }
+
+    /// Looks after the process: notices its death, starts it when due. How long to wait before
+    /// the next look, unless a signal comes.
+    pub fn tend(&mut self, config: &Config, secrets: &Secrets) -> Duration {
+        if let Some(process) = self.process.as_mut() {
+            match process.try_wait() {
+                Ok(None) => return IDLE,
+                Ok(Some(status)) => eprintln!("supervisor: gatewayd ended: {status}"),
+                Err(e) => eprintln!("supervisor: gatewayd: {e}"),
+            }
+            self.process = None;
+            let longer = (self.back_off * 2).clamp(BACK_OFF.0, BACK_OFF.1);
+            self.back_off = if self.started.elapsed() > HEALTHY {
+                BACK_OFF.0
+            } else {
+                longer
+            };
+            self.started = Instant::now();
+        }
+        let left = self.back_off.saturating_sub(self.started.elapsed());
+        if !left.is_zero() {
+            return left;
+        }
+        self.starts += 1;
+        self.started = Instant::now();
+        match self.start(config, secrets) {
+            Ok(process) => {
+                self.process = Some(process);
+                IDLE
+            }
+            Err(e) => {
+                eprintln!("supervisor: gatewayd: {e}");
+                self.back_off = (self.back_off * 2).clamp(BACK_OFF.0, BACK_OFF.1);
+                self.back_off
+            }
+        }
+    }
+
+    fn start(&self, config: &Config, secrets: &Secrets) -> Result<std::process::Child, String> {
+        let sockets = sockets::make(config)?;
+        let (ours, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
+        handover::send(&ours, &sockets, secrets).map_err(|e| format!("handover: {e}"))?;
+        Command::new(&self.program)
+            .arg("--config")
+            .arg(&self.config_path)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .uid(self.user.0)
+            .gid(self.user.1)
+            .spawn()
+            .map_err(|e| format!("{}: {e}", self.program.display()))
+    }
+
+    /// Ends the process and waits for it.
+    pub async fn stop(&mut self) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        if let Ok(pid) = i32::try_from(process.id()) {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let deadline = Instant::now() + STOP;
+        while Instant::now() < deadline {
+            if !matches!(process.try_wait(), Ok(None)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+
+    /// Lines for the status.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let state = match &self.process {
+            Some(process) => format!("running, pid {}", process.id()),
+            None => "down".into(),
+        };
+        format!("gatewayd: {state}\ngatewayd starts: {}\n", self.starts)
+    }
+}

@@ -1,0 +1,247 @@
+//! Virtual addresses: each client's own view of which address stands for which name.
+//!
+//! An address is drawn by a keyed hash of (client, name), so it tells nothing about other names
+//! and usually stays the same after a restart. Views live in memory only; a client that kept an
+//! address over a restart is refused until it asks for the name again.
+
+use ipnet::Ipv4Net;
+use siphasher::sip128::{Hasher128, SipHasher24};
+use std::collections::BTreeMap;
+use std::hash::Hasher;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+/// Names a client may hold; beyond it the longest idle one is given up.
+pub const NAMES_MAX: usize = 512;
+
+/// Clients with a view; beyond it the longest idle one is forgotten.
+pub const CLIENTS_MAX: usize = 64;
+
+/// Time to live of answers that carry a virtual address.
+pub const TTL: Duration = Duration::from_secs(60);
+
+/// An address is not given to another name before this much time without use: resolvers may
+/// serve it for one TTL more than they should.
+pub const GRACE: Duration = Duration::from_secs(2 * TTL.as_secs() + 10);
+
+/// Draws for one name before giving up. With at most [`NAMES_MAX`] of 4,096 addresses taken a
+/// single draw fails with probability 1/8.
+const PROBES: u32 = 64;
+
+/// Keyed hash of what identifies a client: also its isolation tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientId(pub [u8; 16]);
+
+/// The addresses that stand for a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Always there.
+    pub v4: Ipv4Addr,
+    /// Only when the LAN has IPv6.
+    pub v6: Option<Ipv6Addr>,
+}
+
+/// Nothing is free for this client at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// All views.
+pub struct Vip {
+    key: [u8; 16],
+    v4: Ipv4Net,
+    v6: Option<[u8; 6]>,
+    clients: BTreeMap<ClientId, View>,
+}
+
+#[derive(Default)]
+struct View {
+    names: BTreeMap<String, u32>,
+    slots: BTreeMap<u32, Slot>,
+    tails: BTreeMap<u64, u32>,
+}
+
+struct Slot {
+    name: String,
+    tail: u64,
+    used: Instant,
+    open: u32,
+}
+
+impl Slot {
+    fn idle(&self, now: Instant) -> bool {
+        self.open == 0 && now.saturating_duration_since(self.used) >= GRACE
+    }
+}
+
+impl View {
+    fn remove(&mut self, index: u32) {
+        if let Some(slot) = self.slots.remove(&index) {
+            self.names.remove(&slot.name);
+            self.tails.remove(&slot.tail);
+        }
+    }
+
+    /// Gives up the longest idle name; false when none is idle long enough.
+    fn evict(&mut self, now: Instant) -> bool {
+        let idle = self.slots.iter().filter(|(_, slot)| slot.idle(now));
+        let oldest = idle
+            .min_by_key(|(_, slot)| slot.used)
+            .map(|(index, _)| *index);
+        oldest.is_some_and(|index| {
+            self.remove(index);
+            true
+        })
+    }
+}
+
+impl Vip {
+    /// `key` is secret; `v6` is the virtual /48, absent when the LAN has no IPv6.
+    #[must_use]
+    pub fn new(key: [u8; 16], v4: Ipv4Net, v6: Option<[u8; 6]>) -> Self {
+        Self {
+            key,
+            v4,
+            v6,
+            clients: BTreeMap::new(),
+        }
+    }
+
+    /// The addresses of a name for a client, made if need be.
+    ///
+    /// # Errors
+    /// Every name of this client, or every client, was used within [`GRACE`].
+    pub fn lease(&mut self, client: ClientId, name: &str, now: Instant) -> Result<Lease, Full> {
+        if !self.clients.contains_key(&client) {
+            self.make_room(now)?;
+        }
+        let size = 1u64 << (32 - u32::from(self.v4.prefix_len()));
+        let view = self.clients.entry(client).or_default();
+        if let Some(slot) = view
+            .names
+            .get(name)
+            .and_then(|index| view.slots.get_mut(index))
+        {
+            slot.used = now;
+            let (index, tail) = (view.names.get(name).copied().unwrap_or(0), slot.tail);
+            return Ok(self.addresses(index, tail));
+        }
+        if view.slots.len() >= NAMES_MAX && !view.evict(now) {
+            return Err(Full);
+        }
+        for probe in 0..PROBES {
+            let (index, tail) = draw(&self.key, client, name, probe, size);
+            let edge = matches!(index & 0xff, 0 | 255);
+            if edge || view.slots.contains_key(&index) || view.tails.contains_key(&tail) {
+                continue;
+            }
+            view.names.insert(name.to_owned(), index);
+            view.tails.insert(tail, index);
+            view.slots.insert(
+                index,
+                Slot {
+                    name: name.to_owned(),
+                    tail,
+                    used: now,
+                    open: 0,
+                },
+            );
+            return Ok(self.addresses(index, tail));
+        }
+        Err(Full)
+    }
+
+    /// The name behind an address in a client's view.
+    #[must_use]
+    pub fn name_of(&self, client: ClientId, address: IpAddr) -> Option<&str> {
+        let view = self.clients.get(&client)?;
+        let index = self.index_of(view, address)?;
+        view.slots.get(&index).map(|slot| slot.name.as_str())
+    }
+
+    /// As [`Vip::name_of`], and keeps the address for this name until as many [`Vip::close`].
+    pub fn open(&mut self, client: ClientId, address: IpAddr) -> Option<String> {
+        let index = self.index_of(self.clients.get(&client)?, address)?;
+        let slot = self.clients.get_mut(&client)?.slots.get_mut(&index)?;
+        slot.open = slot.open.saturating_add(1);
+        Some(slot.name.clone())
+    }
+
+    /// Ends one [`Vip::open`].
+    pub fn close(&mut self, client: ClientId, address: IpAddr, now: Instant) {
+        let index = self
+            .clients
+            .get(&client)
+            .and_then(|view| self.index_of(view, address));
+        let view = self.clients.get_mut(&client);
+        let slot = view
+            .zip(index)
+            .and_then(|(view, index)| view.slots.get_mut(&index));
+        if let Some(slot) = slot {
+            slot.open = slot.open.saturating_sub(1);
+            slot.used = now;
+        }
+    }
+
+    /// Whether the address lies in a virtual range.
+    #[must_use]
+    pub fn covers(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(v4) => self.v4.contains(&v4),
+            IpAddr::V6(v6) => self
+                .v6
+                .is_some_and(|prefix| v6.octets().starts_with(&prefix)),
+        }
+    }
+
+    fn make_room(&mut self, now: Instant) -> Result<(), Full> {
+        if self.clients.len() < CLIENTS_MAX {
+            return Ok(());
+        }
+        let idle = |view: &View| view.slots.values().all(|slot| slot.idle(now));
+        let last = |view: &View| view.slots.values().map(|slot| slot.used).max();
+        let idle = self.clients.iter().filter(|(_, view)| idle(view));
+        let oldest = idle.min_by_key(|(_, view)| last(view)).map(|(id, _)| *id);
+        self.clients.remove(&oldest.ok_or(Full)?);
+        Ok(())
+    }
+
+    fn addresses(&self, index: u32, tail: u64) -> Lease {
+        let v4 = Ipv4Addr::from(u32::from(self.v4.network()) | index);
+        let v6 = self.v6.map(|prefix| {
+            let mut octets = [0; 16];
+            octets[..6].copy_from_slice(&prefix);
+            octets[8..].copy_from_slice(&tail.to_be_bytes());
+            Ipv6Addr::from(octets)
+        });
+        Lease { v4, v6 }
+    }
+
+    fn index_of(&self, view: &View, address: IpAddr) -> Option<u32> {
+        if !self.covers(address) {
+            return None;
+        }
+        match address {
+            IpAddr::V4(v4) => Some(u32::from(v4) & u32::from(self.v4.hostmask())),
+            IpAddr::V6(v6) => {
+                let bits = u128::from(v6);
+                let tail = u64::try_from(bits & u128::from(u64::MAX)).ok()?;
+                let subnet = (bits >> 64) & 0xffff;
+                view.tails.get(&tail).copied().filter(|_| subnet == 0)
+            }
+        }
+    }
+}
+
+fn draw(key: &[u8; 16], client: ClientId, name: &str, probe: u32, size: u64) -> (u32, u64) {
+    let mut hasher = SipHasher24::new_with_key(key);
+    hasher.write(b"virtual address");
+    hasher.write(&client.0);
+    hasher.write(&probe.to_be_bytes());
+    hasher.write(name.as_bytes());
+    let hash = hasher.finish128();
+    let index = u32::try_from(hash.h1 % size).unwrap_or(0);
+    (index, hash.h2)
+}
+
+#[cfg(test)]
+mod tests;

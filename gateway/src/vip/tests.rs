@@ -1,0 +1,122 @@
+use super::*;
+
+const A: ClientId = ClientId([1; 16]);
+const B: ClientId = ClientId([2; 16]);
+const PREFIX: [u8; 6] = [0xfc, 1, 2, 3, 4, 5];
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn vip() -> Vip {
+    Vip::new([7; 16], "198.18.0.0/15".parse().unwrap(), Some(PREFIX))
+}
+
+fn id(n: usize) -> ClientId {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    ClientId(id)
+}
+
+#[test]
+fn a_name_keeps_its_addresses_and_both_lead_back() {
+    let (mut vip, now) = (vip(), now());
+    let lease = vip.lease(A, "foo.i2p", now).unwrap();
+    assert_eq!(vip.lease(A, "foo.i2p", now), Ok(lease));
+    assert_eq!(vip.name_of(A, lease.v4.into()), Some("foo.i2p"));
+    assert_eq!(vip.name_of(A, lease.v6.unwrap().into()), Some("foo.i2p"));
+    assert!(vip.covers(lease.v4.into()) && vip.covers(lease.v6.unwrap().into()));
+    assert!(lease.v6.unwrap().octets().starts_with(&PREFIX));
+    assert_eq!(
+        Vip::new([7; 16], "198.18.0.0/15".parse().unwrap(), None)
+            .lease(A, "foo.i2p", now)
+            .unwrap()
+            .v4,
+        lease.v4
+    );
+}
+
+#[test]
+fn views_and_keys_differ() {
+    let (mut vip, now) = (vip(), now());
+    let a = vip.lease(A, "foo.i2p", now).unwrap();
+    let b = vip.lease(B, "foo.i2p", now).unwrap();
+    assert_ne!(a.v4, b.v4);
+    assert_eq!(vip.name_of(B, a.v4.into()), None);
+    let mut other = Vip::new([8; 16], "198.18.0.0/15".parse().unwrap(), None);
+    let lease = other.lease(A, "foo.i2p", now).unwrap();
+    assert_ne!(lease.v4, a.v4);
+    assert_eq!(lease.v6, None);
+    assert!(!other.covers(a.v6.unwrap().into()));
+}
+
+#[test]
+fn addresses_are_distinct_and_not_at_edges() {
+    let now = now();
+    let mut vip = Vip::new([7; 16], "10.0.0.0/20".parse().unwrap(), Some(PREFIX));
+    let mut seen = std::collections::BTreeSet::new();
+    for n in 0..NAMES_MAX {
+        let lease = vip.lease(A, &format!("{n}.i2p"), now).unwrap();
+        assert!(!matches!(lease.v4.octets()[3], 0 | 255));
+        assert!(seen.insert(IpAddr::from(lease.v4)) && seen.insert(lease.v6.unwrap().into()));
+    }
+}
+
+#[test]
+fn neighbours_of_an_address_mean_nothing() {
+    let (mut vip, now) = (vip(), now());
+    let lease = vip.lease(A, "foo.i2p", now).unwrap();
+    let mut octets = lease.v6.unwrap().octets();
+    octets[7] = 1;
+    assert_eq!(vip.name_of(A, Ipv6Addr::from(octets).into()), None);
+    assert_eq!(
+        vip.name_of(A, Ipv4Addr::from(u32::from(lease.v4) ^ 1).into()),
+        None
+    );
+    assert_eq!(vip.name_of(A, Ipv4Addr::new(203, 0, 113, 1).into()), None);
+}
+
+#[test]
+fn a_full_view_gives_up_only_what_is_idle() {
+    let (mut vip, now) = (vip(), now());
+    let first = vip.lease(A, "0.i2p", now).unwrap();
+    for n in 1..NAMES_MAX {
+        vip.lease(A, &format!("{n}.i2p"), now + Duration::from_secs(1))
+            .unwrap();
+    }
+    assert_eq!(vip.lease(A, "more.i2p", now + GRACE / 2), Err(Full));
+    assert!(vip.lease(B, "more.i2p", now).is_ok());
+    assert_eq!(vip.open(A, first.v4.into()).as_deref(), Some("0.i2p"));
+    let later = now + GRACE + Duration::from_secs(1);
+    vip.lease(A, "more.i2p", later).unwrap();
+    assert_eq!(vip.name_of(A, first.v4.into()), Some("0.i2p"));
+    assert_eq!(vip.clients[&A].slots.len(), NAMES_MAX);
+    vip.close(A, first.v4.into(), now);
+    vip.lease(A, "again.i2p", later).unwrap();
+    assert_eq!(vip.name_of(A, first.v4.into()), None);
+}
+
+#[test]
+fn closing_restarts_the_grace() {
+    let (mut vip, now) = (vip(), now());
+    let lease = vip.lease(A, "foo.i2p", now).unwrap();
+    vip.open(A, lease.v6.unwrap().into()).unwrap();
+    vip.close(A, lease.v6.unwrap().into(), now + GRACE);
+    let view = vip.clients.get_mut(&A).unwrap();
+    assert!(!view.evict(now + GRACE + GRACE / 2));
+    assert!(view.evict(now + GRACE + GRACE));
+    assert!(view.names.is_empty() && view.tails.is_empty());
+}
+
+#[test]
+fn active_clients_are_not_pushed_out() {
+    let (mut vip, now) = (vip(), now());
+    for n in 0..CLIENTS_MAX {
+        vip.lease(id(n), "foo.i2p", now).unwrap();
+    }
+    assert_eq!(vip.lease(id(CLIENTS_MAX), "foo.i2p", now), Err(Full));
+    vip.lease(id(0), "foo.i2p", now + GRACE).unwrap();
+    vip.lease(id(CLIENTS_MAX), "foo.i2p", now + GRACE).unwrap();
+    assert_eq!(vip.clients.len(), CLIENTS_MAX);
+    assert!(vip.clients.contains_key(&id(0)));
+}
