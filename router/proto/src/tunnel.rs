@@ -1,5 +1,384 @@
 //! Our own tunnels: building, pools, sending through them and receiving from them.
+//!
+//! [`Tunnels`] is one machine for all pools. It does not know links, RouterInfos or what the
+//! messages mean; which routers become hops is the answer of a [`HopChooser`]. Other routers'
+//! tunnels are [`crate::relay`]'s.
+//! Specifications: i2p spec/tunnel-creation-ecies, spec/tunnel-message,
+//! docs/tunnels/implementation.
 
+pub mod bounds;
+mod build;
 pub mod fragment;
+mod health;
+mod inbound;
+mod outbound;
+mod own;
+mod plan;
+mod pool;
 pub mod reassemble;
 pub mod record;
+
+pub use plan::{BuildResult, Direction, Hop, HopChooser, HopWish, PoolId, PoolSettings};
+
+use crate::router::output::Class;
+use crate::secret::Secret;
+use crate::time::{Date, Instant, Now};
+use crate::wire::hash::{MessageId, RouterHash, TunnelId};
+use crate::wire::i2np::Message;
+use build::launch::Build;
+use core::time::Duration;
+use health::Test;
+use inbound::Inbound;
+use outbound::Outbound;
+use pool::Pool;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What this machine sends is worth nothing after this.
+const MESSAGE_LIFE: Duration = Duration::from_secs(60);
+
+/// Number of an outbound tunnel of ours; never reused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutboundId(pub u32);
+
+/// Number of an inbound tunnel of ours; never reused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboundId(pub u32);
+
+/// One of our tunnels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnyTunnel {
+    /// Away from us.
+    Outbound(OutboundId),
+    /// Towards us.
+    Inbound(InboundId),
+}
+
+impl From<OutboundId> for AnyTunnel {
+    fn from(id: OutboundId) -> Self {
+        Self::Outbound(id)
+    }
+}
+
+impl From<InboundId> for AnyTunnel {
+    fn from(id: InboundId) -> Self {
+        Self::Inbound(id)
+    }
+}
+
+/// An outbound tunnel that can be sent through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboundInfo {
+    /// The tunnel.
+    pub id: OutboundId,
+    /// First hop; we ourselves when there are none.
+    pub first: RouterHash,
+    /// Last hop; we ourselves when there are none.
+    pub endpoint: RouterHash,
+    /// When it ends.
+    pub expires: Instant,
+    /// The same as a date in whole seconds.
+    pub expires_date: Date,
+    /// Routers in it.
+    pub hops: u8,
+    /// Smoothed round trip of tests: out by this tunnel and back by one of ours.
+    pub rtt: Option<Duration>,
+    /// Tests through it were lost; a replacement is being built.
+    pub failing: bool,
+}
+
+/// An inbound tunnel that can be given to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboundInfo {
+    /// The tunnel.
+    pub id: InboundId,
+    /// First hop, where others send to; we ourselves when there are none.
+    pub gateway: RouterHash,
+    /// Tunnel id at the gateway.
+    pub gateway_tunnel: TunnelId,
+    /// Tunnel id at us.
+    pub receive: TunnelId,
+    /// The hop closest to us, whose link has to stay open; we ourselves when there are none.
+    pub last: RouterHash,
+    /// When it ends.
+    pub expires: Instant,
+    /// The same as a date in whole seconds, for leases.
+    pub expires_date: Date,
+    /// Routers in it.
+    pub hops: u8,
+    /// Smoothed round trip of tests: out by one of our tunnels and back by this one.
+    pub rtt: Option<Duration>,
+    /// Tests through it were lost; a replacement is being built.
+    pub failing: bool,
+}
+
+/// What the tunnels ask for.
+#[derive(Clone, Debug)]
+pub enum TunnelOutput {
+    /// Send over a link. `to` may be ourselves (tunnels without hops): then it is looped back.
+    Send {
+        /// The router.
+        to: RouterHash,
+        /// Priority.
+        class: Class,
+        /// The message.
+        message: Message,
+    },
+    /// Open a link unless there is one: something is about to be sent to this router, or it
+    /// could not find us by itself.
+    Dial(RouterHash),
+    /// Messages under this tunnel id are ours. `from` is the only router that cells may come
+    /// from; it is ourselves for a gateway of our own, which takes gateway messages of anyone.
+    InstallOwn {
+        /// Tunnel id at us.
+        id: TunnelId,
+        /// The closest hop.
+        from: RouterHash,
+    },
+    /// The id is no longer ours.
+    RemoveOwn(TunnelId),
+    /// A message for us came out of an inbound tunnel.
+    Received {
+        /// The pool of the tunnel.
+        pool: PoolId,
+        /// The tunnel.
+        tunnel: InboundId,
+        /// The message, of any type.
+        message: Message,
+    },
+    /// The inbound tunnels of the pool changed: what was published about them is out of date.
+    Changed {
+        /// The pool.
+        pool: PoolId,
+    },
+    /// A build ended; for the profiles of its hops.
+    Outcome {
+        /// The pool it was for.
+        pool: PoolId,
+        /// Which way the tunnel goes.
+        direction: Direction,
+        /// The hops in order of travel.
+        hops: Vec<RouterHash>,
+        /// How it ended.
+        result: BuildResult,
+    },
+}
+
+/// How a pool stands in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolCount {
+    /// Tunnels to keep.
+    pub wanted: usize,
+    /// Tunnels that can be used.
+    pub up: usize,
+    /// Of these, how many lose tests.
+    pub failing: usize,
+    /// Builds under way.
+    pub building: usize,
+}
+
+/// How a pool stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolStats {
+    /// The pool.
+    pub id: PoolId,
+    /// Inbound tunnels.
+    pub inbound: PoolCount,
+    /// Outbound tunnels.
+    pub outbound: PoolCount,
+}
+
+/// Totals since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TunnelStats {
+    /// The pools as they are now.
+    pub pools: Vec<PoolStats>,
+    /// Builds that every hop accepted.
+    pub built: u64,
+    /// Builds without an answer in time.
+    pub timeouts: u64,
+    /// Answers of hops that refused, by code.
+    pub refused: BTreeMap<u8, u64>,
+    /// Builds given up because a router that had to be dialled could not be reached.
+    pub unreachable: u64,
+    /// Build replies that did not verify.
+    pub bad_replies: u64,
+    /// Times that no hops could be chosen.
+    pub no_hops: u64,
+    /// Tests that came back.
+    pub tests_passed: u64,
+    /// Tests that did not.
+    pub tests_lost: u64,
+    /// Cells sent to first hops.
+    pub cells_sent: u64,
+    /// Cells received from closest hops.
+    pub cells_received: u64,
+    /// Messages dropped because they could not be read.
+    pub malformed: u64,
+    /// Messages dropped because no tunnel or build of ours waits for them.
+    pub unknown: u64,
+    /// Messages dropped because they asked us to deliver them elsewhere.
+    pub not_local: u64,
+}
+
+/// What the one-time garlic of a tag is for.
+#[derive(Clone, Copy, Debug)]
+enum TagUse {
+    Build(u32),
+    Test(u32),
+}
+
+/// All tunnels of our own.
+pub struct Tunnels {
+    us: RouterHash,
+    pools: BTreeMap<PoolId, Pool>,
+    outbound: BTreeMap<OutboundId, Outbound>,
+    inbound: BTreeMap<InboundId, Inbound>,
+    by_receive: BTreeMap<TunnelId, InboundId>,
+    builds: BTreeMap<u32, Build>,
+    by_reply: BTreeMap<MessageId, u32>,
+    tests: BTreeMap<u32, Test>,
+    tags: BTreeMap<[u8; 8], (Secret<32>, TagUse)>,
+    outputs: VecDeque<TunnelOutput>,
+    numbered: u32,
+    due: Option<Instant>,
+    stats: TunnelStats,
+}
+
+impl Tunnels {
+    /// No pools yet; `us` is our own router.
+    #[must_use]
+    pub fn new(us: RouterHash) -> Self {
+        Self {
+            us,
+            pools: BTreeMap::new(),
+            outbound: BTreeMap::new(),
+            inbound: BTreeMap::new(),
+            by_receive: BTreeMap::new(),
+            builds: BTreeMap::new(),
+            by_reply: BTreeMap::new(),
+            tests: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            numbered: 0,
+            due: None,
+            stats: TunnelStats::default(),
+        }
+    }
+
+    /// Adds a pool, whose builds start at the next [`Tunnels::handle_timeout`], or changes the
+    /// settings of one. `false` when there are [`bounds::POOLS_MAX`] already.
+    pub fn add_pool(&mut self, now: Now, id: PoolId, settings: PoolSettings) -> bool {
+        if !self.pools.contains_key(&id) && self.pools.len() >= bounds::POOLS_MAX {
+            return false;
+        }
+        let pool = Pool::new(settings.clamped(), now.mono);
+        self.pools.insert(id, pool);
+        self.wake(now.mono);
+        true
+    }
+
+    /// Drops a pool with its tunnels and builds.
+    pub fn remove_pool(&mut self, now: Now, id: PoolId) {
+        self.pools.remove(&id);
+        self.forget_builds_of(id);
+        self.outbound.retain(|_, t| t.pool != id);
+        let gone = self.inbound.iter().filter(|(_, t)| t.pool == id);
+        let gone: Vec<InboundId> = gone.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.drop_inbound(id);
+        }
+        self.wake(now.mono);
+    }
+
+    /// The usable outbound tunnels of a pool, oldest first.
+    pub fn outbound(&self, pool: PoolId) -> impl Iterator<Item = OutboundInfo> + '_ {
+        let of_pool = self.outbound.iter().filter(move |(_, t)| t.pool == pool);
+        of_pool.map(|(id, t)| t.info(*id, self.us))
+    }
+
+    /// The usable inbound tunnels of a pool, oldest first.
+    pub fn inbound(&self, pool: PoolId) -> impl Iterator<Item = InboundInfo> + '_ {
+        let of_pool = self
+            .inbound
+            .iter()
+            .filter(move |(_, t)| t.pool == pool && t.listed());
+        of_pool.map(|(id, t)| t.info(*id, self.us))
+    }
+
+    /// The routers closest to us in inbound tunnels, whose links have to stay open.
+    pub fn closest_hops(&self) -> impl Iterator<Item = RouterHash> + '_ {
+        let with_hops = self.inbound.values().filter(|t| !t.hops.is_empty());
+        with_hops.map(|t| t.last(self.us))
+    }
+
+    /// Upper layers saw a message come through a tunnel, or miss one. The latter only has the
+    /// tunnel tested at once.
+    pub fn report(&mut self, now: Now, tunnel: impl Into<AnyTunnel>, ok: bool) {
+        let health = match tunnel.into() {
+            AnyTunnel::Outbound(id) => self.outbound.get_mut(&id).map(|t| &mut t.health),
+            AnyTunnel::Inbound(id) => self.inbound.get_mut(&id).map(|t| &mut t.health),
+        };
+        let Some(health) = health else {
+            return;
+        };
+        if ok {
+            health.passed(now.mono, None);
+        } else if health.suspect(now.mono) {
+            self.wake(now.mono);
+        }
+    }
+
+    /// Dialling this router failed. Builds that need its link are made anew, outbound tunnels
+    /// that start there fail, inbound ones that end there are tested.
+    pub fn unreachable(&mut self, now: Now, peer: RouterHash) {
+        self.builds_unreachable(peer);
+        for t in self.outbound.values_mut() {
+            t.health.failing |= t.hops.first() == Some(&peer);
+        }
+        for t in self.inbound.values_mut() {
+            if t.hops.last() == Some(&peer) {
+                t.health.suspect(now.mono);
+            }
+        }
+        self.wake(now.mono);
+    }
+
+    /// What to do next.
+    pub fn poll_output(&mut self) -> Option<TunnelOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Totals, and the pools as they are now.
+    #[must_use]
+    pub fn stats(&self) -> TunnelStats {
+        let count = |id: PoolId, pool: &Pool, direction: Direction| {
+            let failing: Vec<bool> = match direction {
+                Direction::Inbound => self.inbound(id).map(|t| t.failing).collect(),
+                Direction::Outbound => self.outbound(id).map(|t| t.failing).collect(),
+            };
+            PoolCount {
+                wanted: pool.settings.quantity(direction),
+                up: failing.len(),
+                failing: failing.iter().filter(|f| **f).count(),
+                building: self.building(id, direction),
+            }
+        };
+        let pools = self.pools.iter().map(|(id, pool)| PoolStats {
+            id: *id,
+            inbound: count(*id, pool, Direction::Inbound),
+            outbound: count(*id, pool, Direction::Outbound),
+        });
+        TunnelStats {
+            pools: pools.collect(),
+            ..self.stats.clone()
+        }
+    }
+
+    fn number(&mut self) -> u32 {
+        self.numbered = self.numbered.wrapping_add(1);
+        self.numbered
+    }
+}
+
+#[cfg(test)]
+mod tests;

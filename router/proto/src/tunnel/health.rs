@@ -1,0 +1,281 @@
+//! Whether a tunnel works: test messages that go out of one tunnel and come back by another.
+//!
+//! A test is a DeliveryStatus in one-time garlic, padded by chance, so that endpoint and gateway
+//! see what any other message looks like (i2p docs/how/tunnel-routing, Tunnel Testing).
+
+use super::bounds;
+use super::fragment::TunnelDelivery;
+use super::plan::PoolId;
+use super::{InboundId, OutboundId, TagUse, Tunnels};
+use crate::garlic::clove::{Block, Clove, Delivery};
+use crate::garlic::{clove, one_time};
+use crate::rng::Rng;
+use crate::router::output::Class;
+use crate::secret::Secret;
+use crate::time::{Instant, Now};
+use crate::wire::hash::MessageId;
+use crate::wire::i2np::status::DeliveryStatus;
+use crate::wire::i2np::{Message, kind};
+use core::time::Duration;
+
+/// Time between tests of a tunnel, and what is added at most by chance.
+const PERIOD: Duration = Duration::from_secs(15);
+const PERIOD_JITTER: Duration = Duration::from_secs(12);
+/// A new tunnel is tested after this and as much again by chance.
+const FIRST: Duration = Duration::from_millis(500);
+/// A test that has not come back by then has failed.
+const TIMEOUT: Duration = Duration::from_secs(8);
+/// A tunnel that failed is tested again so soon, and as much again by chance.
+const AGAIN: Duration = Duration::from_millis(1500);
+/// Failures in a row that make a tunnel failing.
+const FAILURES: u8 = 2;
+/// Padding of a test message in bytes, and what is added at most by chance.
+const PADDING: (usize, usize) = (60, 400);
+
+/// What the tests of one tunnel said.
+#[derive(Clone, Debug)]
+pub(super) struct Health {
+    /// Smoothed round trip of the pairs it was part of.
+    pub(super) rtt: Option<Duration>,
+    /// Two tests in a row were lost.
+    pub(super) failing: bool,
+    pub(super) next_test: Instant,
+    failures: u8,
+    tested: Option<Instant>,
+    last_ok: Option<Instant>,
+}
+
+impl Health {
+    pub(super) fn new(now: Instant, rng: &mut Rng) -> Self {
+        Self {
+            rtt: None,
+            failing: false,
+            next_test: now + FIRST + rng.jitter(FIRST),
+            failures: 0,
+            tested: None,
+            last_ok: None,
+        }
+    }
+
+    /// Something came through. Answers whether the tunnel was failing.
+    pub(super) fn passed(&mut self, now: Instant, rtt: Option<Duration>) -> bool {
+        if let Some(rtt) = rtt {
+            self.rtt = Some(self.rtt.map_or(rtt, |old| (old * 3 + rtt) / 4));
+        }
+        self.failures = 0;
+        self.last_ok = Some(now);
+        core::mem::replace(&mut self.failing, false)
+    }
+
+    /// A test goes out, or cannot: the next one is due after the usual time.
+    fn postpone(&mut self, now: Instant, rng: &mut Rng) {
+        self.tested = Some(now);
+        self.next_test = now + PERIOD + rng.jitter(PERIOD_JITTER);
+    }
+
+    /// Something may be wrong: test at once, unless that was just done. Answers whether a test
+    /// is due.
+    pub(super) fn suspect(&mut self, now: Instant) -> bool {
+        let just_tested = self.tested.is_some_and(|at| now < at + AGAIN);
+        if !just_tested {
+            self.next_test = now;
+        }
+        !just_tested
+    }
+
+    /// A test sent at `sent` was lost. Another pair may have proved this tunnel since, then the
+    /// partner is to blame. Answers whether the tunnel is failing from now on.
+    fn lost(&mut self, sent: Instant, now: Instant, rng: &mut Rng) -> bool {
+        if self.last_ok.is_some_and(|ok| ok >= sent) {
+            return false;
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.next_test = now + AGAIN + rng.jitter(AGAIN);
+        self.failures >= FAILURES && !core::mem::replace(&mut self.failing, true)
+    }
+}
+
+/// A test on its way.
+pub(super) struct Test {
+    outbound: OutboundId,
+    inbound: InboundId,
+    id: MessageId,
+    tag: [u8; 8],
+    sent: Instant,
+}
+
+impl Test {
+    pub(super) fn until(&self) -> Instant {
+        self.sent + TIMEOUT
+    }
+}
+
+impl Tunnels {
+    /// Sends the tests that are due.
+    pub(super) fn start_tests(&mut self, now: Now, rng: &mut Rng) {
+        let due = |health: &Health| health.next_test <= now.mono;
+        let outbound: Vec<(OutboundId, PoolId)> = self
+            .outbound
+            .iter()
+            .filter(|(_, t)| due(&t.health))
+            .map(|(id, t)| (*id, t.pool))
+            .collect();
+        for (id, pool) in outbound {
+            match self.test_partner_inbound(pool) {
+                Some(partner) => self.test(now, rng, id, partner),
+                None => self.postpone_outbound(id, now.mono, rng),
+            }
+        }
+        let inbound: Vec<(InboundId, PoolId)> = self
+            .inbound
+            .iter()
+            .filter(|(_, t)| t.listed() && due(&t.health))
+            .map(|(id, t)| (*id, t.pool))
+            .collect();
+        for (id, pool) in inbound {
+            if self.inbound.get(&id).is_none_or(|t| !due(&t.health)) {
+                continue;
+            }
+            match self.test_partner_outbound(pool) {
+                Some(partner) => self.test(now, rng, partner, id),
+                None => self.postpone_inbound(id, now.mono, rng),
+            }
+        }
+    }
+
+    /// The inbound tunnel of the pool, else of the exploratory one, that waits longest for a test.
+    fn test_partner_inbound(&self, pool: PoolId) -> Option<InboundId> {
+        [pool, PoolId::EXPLORATORY].iter().find_map(|pool| {
+            let own = self
+                .inbound
+                .iter()
+                .filter(|(_, t)| t.pool == *pool && t.listed());
+            own.min_by_key(|(_, t)| (t.health.failing, t.health.next_test))
+                .map(|(id, _)| *id)
+        })
+    }
+
+    fn test_partner_outbound(&self, pool: PoolId) -> Option<OutboundId> {
+        [pool, PoolId::EXPLORATORY].iter().find_map(|pool| {
+            let own = self.outbound.iter().filter(|(_, t)| t.pool == *pool);
+            own.min_by_key(|(_, t)| (t.health.failing, t.health.next_test))
+                .map(|(id, _)| *id)
+        })
+    }
+
+    fn postpone_outbound(&mut self, id: OutboundId, now: Instant, rng: &mut Rng) {
+        if let Some(t) = self.outbound.get_mut(&id) {
+            t.health.postpone(now, rng);
+        }
+    }
+
+    fn postpone_inbound(&mut self, id: InboundId, now: Instant, rng: &mut Rng) {
+        if let Some(t) = self.inbound.get_mut(&id) {
+            t.health.postpone(now, rng);
+        }
+    }
+
+    fn test(&mut self, now: Now, rng: &mut Rng, outbound: OutboundId, inbound: InboundId) {
+        self.postpone_outbound(outbound, now.mono, rng);
+        self.postpone_inbound(inbound, now.mono, rng);
+        let (Some(out), Some(back)) = (self.outbound.get(&outbound), self.inbound.get(&inbound))
+        else {
+            return;
+        };
+        let nothing_to_test = out.hops.is_empty() && back.hops.is_empty();
+        if nothing_to_test || self.tests.len() >= bounds::TUNNEL_TESTS_MAX {
+            return;
+        }
+        let to = TunnelDelivery::Tunnel(back.gateway(self.us), back.gateway_id);
+        let id = MessageId(rng.nonzero_u32());
+        let (tag, key): ([u8; 8], Secret<32>) = (rng.array(), Secret::new(rng.array()));
+        let Some(message) = test_message(now, rng, id, &tag, &key) else {
+            return;
+        };
+        let number = self.number();
+        self.tags.insert(tag, (key, TagUse::Test(number)));
+        self.tests.insert(
+            number,
+            Test {
+                outbound,
+                inbound,
+                id,
+                tag,
+                sent: now.mono,
+            },
+        );
+        self.send_as(now, rng, Class::Own, outbound, to, &[message]);
+    }
+
+    /// The garlic of a test was opened.
+    pub(super) fn test_came_back(&mut self, now: Now, number: u32, message: &Message) {
+        let status = DeliveryStatus::parse(&message.body);
+        let known = self.tests.get(&number).map(|t| t.id);
+        if message.kind != kind::DELIVERY_STATUS || status.ok().map(|s| s.id) != known {
+            self.stats.malformed += 1;
+            return;
+        }
+        let Some(test) = self.tests.remove(&number) else {
+            return;
+        };
+        self.tags.remove(&test.tag);
+        self.stats.tests_passed += 1;
+        let rtt = Some(now.mono.since(test.sent));
+        if let Some(t) = self.outbound.get_mut(&test.outbound) {
+            t.health.passed(now.mono, rtt);
+        }
+        if let Some(t) = self.inbound.get_mut(&test.inbound)
+            && t.health.passed(now.mono, rtt)
+        {
+            let pool = t.pool;
+            self.changed(pool);
+        }
+    }
+
+    /// Judges the tests that did not come back.
+    pub(super) fn expire_tests(&mut self, now: Now, rng: &mut Rng) {
+        let mut lost = Vec::new();
+        self.tests.retain(|_, test| {
+            let over = test.until() <= now.mono;
+            if over {
+                lost.push((test.outbound, test.inbound, test.tag, test.sent));
+            }
+            !over
+        });
+        for (outbound, inbound, tag, sent) in lost {
+            self.tags.remove(&tag);
+            self.stats.tests_lost += 1;
+            if let Some(t) = self.outbound.get_mut(&outbound) {
+                t.health.lost(sent, now.mono, rng);
+            }
+            if let Some(t) = self.inbound.get_mut(&inbound)
+                && t.health.lost(sent, now.mono, rng)
+            {
+                let pool = t.pool;
+                self.changed(pool);
+            }
+        }
+    }
+}
+
+fn test_message(
+    now: Now,
+    rng: &mut Rng,
+    id: MessageId,
+    tag: &[u8; 8],
+    key: &Secret<32>,
+) -> Option<Message> {
+    let expires = now.wall + super::MESSAGE_LIFE;
+    let status = DeliveryStatus { id, at: now.wall };
+    let blocks = [
+        Block::Clove(Clove {
+            delivery: Delivery::Local,
+            message: status.to_message(MessageId(rng.nonzero_u32()), expires),
+        }),
+        Block::Padding(PADDING.0 + rng.below(PADDING.1)),
+    ];
+    let payload = clove::write_blocks(&blocks).ok()?;
+    let content = one_time::seal(key, tag, &payload);
+    let id = MessageId(rng.nonzero_u32());
+    Some(crate::garlic::to_message(&content, id, expires))
+}

@@ -1,0 +1,359 @@
+//! A little network: hops that build, relay, refuse or die, joined by links with a delay.
+
+use crate::crypto::x25519::PrivateKey;
+use crate::garlic::clove::{self, Block, Clove, Delivery};
+use crate::garlic::{one_time, to_router};
+use crate::relay::hop::{Hop as Row, Role};
+use crate::rng::Rng;
+use crate::time::{Date, Instant, Now};
+use crate::tunnel::fragment::{TunnelDelivery, fragment};
+use crate::tunnel::reassemble::Reassembler;
+use crate::tunnel::record;
+use crate::tunnel::{
+    BuildResult, Direction, Hop, HopChooser, HopWish, InboundId, PoolId, TunnelOutput, Tunnels,
+};
+use crate::wire::hash::{MessageId, RouterHash, TunnelId, sha256};
+use crate::wire::i2np::tunnel::{TunnelData, TunnelGateway};
+use crate::wire::i2np::{Message, kind};
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+const LATENCY: Duration = Duration::from_millis(20);
+
+/// A modelled hop.
+pub(super) struct Router {
+    hash: RouterHash,
+    key: PrivateKey,
+    rows: BTreeMap<TunnelId, (Row, Reassembler)>,
+    /// Code to refuse builds with.
+    pub(super) refuse: u8,
+    pub(super) dead: bool,
+    /// Added to the latency of what it sends.
+    pub(super) delay: Duration,
+    /// What was delivered to it.
+    pub(super) got: Vec<Message>,
+}
+
+/// The network around our machine.
+pub(super) struct Net {
+    pub(super) us: Tunnels,
+    pub(super) now: Now,
+    pub(super) rng: Rng,
+    routers: BTreeMap<RouterHash, Router>,
+    queue: BTreeMap<(Instant, u64), (RouterHash, RouterHash, Message)>,
+    sequence: u64,
+    pub(super) received: Vec<(PoolId, InboundId, Message)>,
+    pub(super) accepted: Vec<(PoolId, Direction, Vec<RouterHash>)>,
+    pub(super) installed: BTreeSet<TunnelId>,
+    pub(super) dialled: BTreeSet<RouterHash>,
+    pub(super) sent_without_dial: usize,
+    pub(super) sent_builds: usize,
+    /// Endpoints whose request names us as the next router.
+    pub(super) named_us: BTreeSet<RouterHash>,
+    /// Hash over all messages.
+    pub(super) trace: [u8; 32],
+}
+
+struct Chooser(Vec<Hop>);
+
+impl HopChooser for Chooser {
+    fn choose(&mut self, wish: &HopWish, rng: &mut Rng) -> Option<Vec<Hop>> {
+        let fit = self.0.iter().filter(|h| !wish.avoid.contains(&h.hash));
+        let mut fit: Vec<Hop> = fit.copied().collect();
+        rng.shuffle(&mut fit);
+        fit.truncate(usize::from(wish.hops));
+        (fit.len() == usize::from(wish.hops)).then_some(fit)
+    }
+}
+
+impl Net {
+    pub(super) fn new(routers: u8, seed: u64) -> Self {
+        let mut net = Self {
+            us: Tunnels::new(RouterHash([0xaa; 32])),
+            now: Now {
+                mono: Instant(5_000_000),
+                wall: Date::from_secs(1_795_000_000),
+            },
+            rng: Rng::from_number(seed),
+            routers: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            received: Vec::new(),
+            accepted: Vec::new(),
+            installed: BTreeSet::new(),
+            dialled: BTreeSet::new(),
+            sent_without_dial: 0,
+            sent_builds: 0,
+            named_us: BTreeSet::new(),
+            trace: [0; 32],
+        };
+        net.add_routers(routers);
+        net
+    }
+
+    pub(super) fn add_routers(&mut self, n: u8) {
+        for _ in 0..n {
+            let key = PrivateKey::random(&mut self.rng);
+            let hash = RouterHash(sha256(&[key.public()]));
+            let router = Router {
+                hash,
+                key,
+                rows: BTreeMap::new(),
+                refuse: 0,
+                dead: false,
+                delay: Duration::ZERO,
+                got: Vec::new(),
+            };
+            self.routers.insert(hash, router);
+        }
+    }
+
+    pub(super) fn hashes(&self) -> Vec<RouterHash> {
+        self.routers.keys().copied().collect()
+    }
+
+    pub(super) fn router(&mut self, hash: RouterHash) -> &mut Router {
+        self.routers.get_mut(&hash).unwrap()
+    }
+
+    pub(super) fn each(&mut self, f: impl FnMut(&mut Router)) {
+        self.routers.values_mut().for_each(f);
+    }
+
+    pub(super) fn message(&mut self, size: usize) -> Message {
+        Message {
+            kind: kind::DATA,
+            id: MessageId(self.rng.nonzero_u32()),
+            expires: self.now.wall + Duration::from_secs(20),
+            body: self.rng.bytes(size),
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn run(&mut self, d: Duration) {
+        let end = self.now.after(d);
+        self.drain();
+        for _ in 0..3_000_000 {
+            let arrival = self.queue.keys().next().map(|(at, _)| *at);
+            let at = [arrival, self.us.deadline()].into_iter().flatten().min();
+            let Some(at) = at.filter(|at| *at <= end.mono) else {
+                self.now = end;
+                return;
+            };
+            self.now = self.now.after(at.since(self.now.mono));
+            if arrival == Some(at) {
+                let ((_, _), (from, to, message)) = self.queue.pop_first().unwrap();
+                self.arrive(from, to, message);
+            } else {
+                let hops = self.routers.values().map(|r| Hop {
+                    hash: r.hash,
+                    enc_key: *r.key.public(),
+                });
+                let mut chooser = Chooser(hops.collect());
+                self.us
+                    .handle_timeout(self.now, &mut self.rng, &mut chooser);
+                assert!(
+                    self.us.deadline().is_none_or(|d| d > self.now.mono),
+                    "no progress"
+                );
+            }
+            self.drain();
+        }
+        panic!("no end of events");
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.us.poll_output() {
+            match output {
+                TunnelOutput::Send { to, message, .. } => {
+                    self.sent_builds += usize::from(message.kind == kind::SHORT_TUNNEL_BUILD);
+                    let us = self.us.us;
+                    self.sent_without_dial += usize::from(to != us && !self.dialled.contains(&to));
+                    self.post(us, to, message, Duration::ZERO);
+                }
+                TunnelOutput::Dial(peer) => {
+                    self.dialled.insert(peer);
+                }
+                TunnelOutput::InstallOwn { id, .. } => assert!(self.installed.insert(id)),
+                TunnelOutput::RemoveOwn(id) => assert!(self.installed.remove(&id)),
+                TunnelOutput::Received {
+                    pool,
+                    tunnel,
+                    message,
+                } => self.received.push((pool, tunnel, message)),
+                TunnelOutput::Changed { .. } => {}
+                TunnelOutput::Outcome {
+                    pool,
+                    direction,
+                    hops,
+                    result,
+                } => {
+                    if result == BuildResult::Accepted {
+                        self.accepted.push((pool, direction, hops));
+                    }
+                }
+            }
+        }
+    }
+
+    fn post(&mut self, from: RouterHash, to: RouterHash, message: Message, delay: Duration) {
+        self.trace = sha256(&[&self.trace, &from.0, &to.0, &message.to_short()]);
+        self.sequence += 1;
+        let at = self.now.mono + LATENCY + delay;
+        self.queue.insert((at, self.sequence), (from, to, message));
+    }
+
+    fn arrive(&mut self, from: RouterHash, to: RouterHash, message: Message) {
+        if to == self.us.us {
+            let known = self.us.owns(&message);
+            if known {
+                self.us
+                    .handle_message(self.now, &mut self.rng, from, message);
+            }
+            return;
+        }
+        let Some(router) = self.routers.get_mut(&to).filter(|r| !r.dead) else {
+            return;
+        };
+        let (delay, us) = (router.delay, self.us.us);
+        let mut sent = Vec::new();
+        router.handle(self.now, &mut self.rng, from, message, &mut sent);
+        for (next, message) in sent {
+            if next == us && message.kind == kind::TUNNEL_GATEWAY {
+                self.named_us.insert(to);
+            }
+            self.post(to, next, message, delay);
+        }
+    }
+}
+
+type Sent = Vec<(RouterHash, Message)>;
+
+impl Router {
+    fn handle(&mut self, now: Now, rng: &mut Rng, from: RouterHash, m: Message, sent: &mut Sent) {
+        match m.kind {
+            kind::SHORT_TUNNEL_BUILD => self.build(now, rng, from, &m, sent),
+            kind::GARLIC => {
+                let content = crate::garlic::content(&m.body).unwrap();
+                let payload = to_router::open(&self.key, content).expect("sealed to this router");
+                for block in clove::parse_blocks(&payload).unwrap() {
+                    if let Block::Clove(c) = block {
+                        self.handle(now, rng, from, c.message, sent);
+                    }
+                }
+            }
+            kind::TUNNEL_DATA => self.cell(now, rng, from, &m, sent),
+            kind::TUNNEL_GATEWAY => {
+                let gateway = TunnelGateway::parse(&m.body).unwrap();
+                let Some((row, _)) = self.rows.get(&gateway.id) else {
+                    return;
+                };
+                assert_eq!(row.role, Role::InboundGateway);
+                for mut cell in fragment(&[(TunnelDelivery::Local, gateway.inner)], rng) {
+                    row.keys.encrypt(&mut cell);
+                    sent.push((row.next, data(row.next_id, cell, &m)));
+                }
+            }
+            _ => self.got.push(m),
+        }
+    }
+
+    fn cell(&mut self, now: Now, rng: &mut Rng, from: RouterHash, m: &Message, sent: &mut Sent) {
+        let mut cell = TunnelData::parse(&m.body).unwrap();
+        let Some((row, reassembler)) = self.rows.get_mut(&cell.id) else {
+            return;
+        };
+        assert_eq!(row.from, Some(from));
+        if now.mono > row.expires {
+            return;
+        }
+        row.keys.encrypt(&mut cell.cell);
+        if row.role == Role::Participant {
+            sent.push((row.next, data(row.next_id, *cell.cell, m)));
+            return;
+        }
+        assert_eq!(row.role, Role::OutboundEndpoint);
+        for (delivery, bytes) in reassembler.accept(now, &cell.cell).unwrap() {
+            let message = Message::parse_long(&bytes).unwrap();
+            match delivery {
+                TunnelDelivery::Local => self.got.push(message),
+                TunnelDelivery::Router(to) if to == self.hash => self.got.push(message),
+                TunnelDelivery::Router(to) => sent.push((to, message)),
+                TunnelDelivery::Tunnel(to, id) => {
+                    let gateway = TunnelGateway { id, inner: bytes };
+                    let id = MessageId(rng.nonzero_u32());
+                    sent.push((to, gateway.to_message(id, m.expires).unwrap()));
+                }
+            }
+        }
+    }
+
+    fn build(&mut self, now: Now, rng: &mut Rng, from: RouterHash, m: &Message, sent: &mut Sent) {
+        let mut records: Vec<[u8; record::SHORT]> = m.body[1..]
+            .chunks(record::SHORT)
+            .map(|r| r.try_into().unwrap())
+            .collect();
+        assert_eq!(usize::from(m.body[0]), records.len());
+        let ours = records.iter().position(|r| record::is_for(&self.hash, r));
+        let slot = ours.expect("a record for this router");
+        let opened =
+            record::open(&self.key, &self.hash, &records[slot]).expect("sealed to this router");
+        let request = opened.request;
+        assert!(now.wall.secs() / 60 - u64::from(request.minutes) <= 1);
+        for (i, r) in records.iter_mut().enumerate() {
+            if i == slot {
+                *r = opened
+                    .keys
+                    .seal_reply(slot, &record::reply_plain(self.refuse, rng));
+            } else {
+                opened.keys.layer_record(i, r);
+            }
+        }
+        if self.refuse == 0 {
+            let row = Row {
+                id: request.receive,
+                role: request.role,
+                from: (request.role != Role::InboundGateway).then_some(from),
+                next: request.next,
+                next_id: request.next_id,
+                keys: opened.keys.layer.clone(),
+                expires: now.mono + Duration::from_secs(620),
+            };
+            self.rows.insert(row.id, (row, Reassembler::new()));
+        }
+        let mut body = vec![records.len() as u8];
+        body.extend(records.iter().flatten());
+        let mut reply = Message {
+            kind: kind::SHORT_TUNNEL_BUILD,
+            id: request.next_message,
+            expires: m.expires,
+            body,
+        };
+        if request.role != Role::OutboundEndpoint {
+            sent.push((request.next, reply));
+            return;
+        }
+        reply.kind = kind::OUTBOUND_TUNNEL_BUILD_REPLY;
+        let record::GarlicReply { key, tag } = opened.keys.garlic.unwrap();
+        let clove = Block::Clove(Clove {
+            delivery: Delivery::Local,
+            message: reply,
+        });
+        let payload = clove::write_blocks(&[clove]).unwrap();
+        let content = one_time::seal(&key, &tag, &payload);
+        let id = MessageId(rng.nonzero_u32());
+        let inner = crate::garlic::to_message(&content, id, m.expires).to_long();
+        let id = request.next_id;
+        let gateway = TunnelGateway { id, inner };
+        let id = MessageId(rng.nonzero_u32());
+        sent.push((request.next, gateway.to_message(id, m.expires).unwrap()));
+    }
+}
+
+fn data(id: TunnelId, cell: [u8; 1024], like: &Message) -> Message {
+    let data = TunnelData {
+        id,
+        cell: Box::new(cell),
+    };
+    data.to_message(like.id, like.expires)
+}
