@@ -1,1 +1,3 @@
 //! Local destinations: keys, leases, paths, the protocols inside.
+
+pub mod demux;

@@ -29,6 +29,28 @@ pub const BUILD_RECORDS_MAX: usize = 8;
 
 // --- stream -------------------------------------------------------------------------------------
 
+/// Bytes of an I2CP payload after gunzip (a streaming packet or a datagram).
+pub const ENVELOPE_MAX: usize = 65_535;
+/// Streams of one local destination; further ones are refused.
+pub const STREAMS_MAX: usize = 4096;
+/// Incoming streams of one peer at one local destination; further SYNs are dropped.
+pub const STREAMS_PER_PEER_MAX: usize = 128;
+/// Sequence numbers that a packet may be ahead of the next expected one; others are dropped.
+/// Above the largest window of any known sender (512).
+pub const STREAM_AHEAD_MAX: u32 = 1024;
+/// NACKs of one packet (one byte on the wire).
+pub const STREAM_NACKS_MAX: usize = 255;
+/// Packets of unknown streams kept until their SYN comes; the oldest is dropped.
+pub const STREAM_EARLY_PACKETS_MAX: usize = 256;
+/// Packets of one unknown stream kept until its SYN comes; further ones are dropped.
+pub const STREAM_EARLY_PER_STREAM_MAX: usize = 32;
+/// Ended streams that are remembered to answer late packets; the oldest is forgotten.
+pub const STREAM_ENDED_MAX: usize = 4096;
+/// Peers whose round-trip time or SYN rate is remembered; the oldest is forgotten.
+pub const STREAM_PEERS_MAX: usize = 2048;
+/// Answers to pings and to strays that wait to be sent; further ones are not made.
+pub const STREAM_ANSWERS_MAX: usize = 64;
+
 // --- names and client ---------------------------------------------------------------------------
 
 /// Names of the address book.

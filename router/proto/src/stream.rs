@@ -1,1 +1,681 @@
-//! Streaming: reliable byte streams over datagrams (i2p spec/streaming).
+//! Streaming: reliable byte streams over datagrams (i2p spec/streaming, i2p docs/api/streaming).
+//!
+//! [`Streams`] holds all streams of one local destination, both those it opens and those it
+//! accepts. It speaks packets, not paths: what it gives out by [`Streams::poll_transmit`] still
+//! needs the [`crate::dest::demux::Envelope`], the ratchet session and the tunnels.
+
+mod config;
+mod connection;
+mod listener;
+mod packet;
+mod recv;
+mod rtt;
+mod send;
+mod strays;
+mod window;
+
+pub use config::StreamConfig;
+
+use crate::crypto::sig::SigningKey;
+use crate::limits::{STREAM_PEERS_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX};
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+use crate::wire::hash::DestHash;
+use crate::wire::identity::Destination;
+use connection::{Connection, Heard, Local, Names};
+use core::fmt;
+use core::time::Duration;
+use listener::{Early, Ended, Gate};
+use packet::{ECHO, Packet, SYN};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use strays::Strays;
+
+/// How long the round-trip time of a peer is remembered.
+const MEMORY: Duration = Duration::from_secs(300);
+
+/// Names a stream of one [`Streams`]; never used twice. Zero names none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// A packet to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The receiver.
+    pub to: DestHash,
+    /// For the envelope.
+    pub from_port: u16,
+    /// For the envelope.
+    pub to_port: u16,
+    /// The streaming packet.
+    pub payload: Vec<u8>,
+    /// The first packet of our direction.
+    pub syn: bool,
+    /// How often this packet was sent before: a reason to try another path.
+    pub resend: u32,
+    /// The stream; zero for answers to pings and strays.
+    pub id: StreamId,
+}
+
+/// Why a stream ended before its bytes did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetWhy {
+    /// The peer said so, or left without taking everything.
+    Peer,
+    /// The peer has not been heard of for all resends.
+    Timeout,
+    /// The SYN was never answered.
+    NoAnswer,
+    /// The stream came to a limit of the protocol.
+    Protocol,
+    /// [`Streams::reset`] was called.
+    Local,
+}
+
+/// What happened to a stream or to the path to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// The peer answered our SYN.
+    Opened {
+        /// The stream.
+        id: StreamId,
+    },
+    /// A peer opened a stream.
+    Incoming {
+        /// The stream.
+        id: StreamId,
+        /// The peer.
+        from: DestHash,
+        /// Our port that it called.
+        port: u16,
+    },
+    /// Bytes in order. They count against the receive buffer until [`Streams::consume`].
+    Data {
+        /// The stream.
+        id: StreamId,
+        /// The bytes, at most 64 KiB.
+        bytes: Vec<u8>,
+    },
+    /// `n` more bytes of the send buffer are free; at first all of
+    /// [`StreamConfig::send_buffer`] is.
+    Writable {
+        /// The stream.
+        id: StreamId,
+        /// Bytes freed since the last one.
+        n: usize,
+    },
+    /// The peer sends nothing more.
+    Finished {
+        /// The stream.
+        id: StreamId,
+    },
+    /// The stream is over in order. Nothing more follows.
+    Closed {
+        /// The stream.
+        id: StreamId,
+    },
+    /// The stream is over otherwise. Nothing more follows.
+    Reset {
+        /// The stream.
+        id: StreamId,
+        /// Why.
+        why: ResetWhy,
+    },
+    /// An acknowledgement came: the path works.
+    Progress {
+        /// The peer.
+        to: DestHash,
+    },
+    /// A retransmission timeout fired: the path may be dead.
+    Stalled {
+        /// The peer.
+        to: DestHash,
+    },
+}
+
+/// Why a stream cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamError {
+    /// As many streams exist as may.
+    TooMany,
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => f.write_str("too many streams"),
+        }
+    }
+}
+
+impl core::error::Error for StreamError {}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Packets taken in.
+    pub received: u64,
+    /// Packets given out.
+    pub sent: u64,
+    /// Of these, packets sent before.
+    pub resent: u64,
+    /// Packets that had been received before.
+    pub duplicates: u64,
+    /// Packets for which a receive buffer had no room.
+    pub overflows: u64,
+    /// Packets that do not parse or contradict the protocol.
+    pub bad: u64,
+    /// Packets whose signature or sender is wrong.
+    pub bad_signatures: u64,
+    /// SYNs refused by rate, limits or for want of a listener.
+    pub refused: u64,
+    /// Packets of no stream.
+    pub strays: u64,
+}
+
+/// What another stream to a peer may start from.
+struct Memory {
+    rtt: Duration,
+    window: u32,
+    at: Instant,
+}
+
+/// All streams of one local destination. Drained with [`Streams::poll_transmit`] and
+/// [`Streams::poll_event`] after every call that takes `now`.
+pub struct Streams {
+    local: Local,
+    ports: BTreeSet<u16>,
+    streams: BTreeMap<StreamId, Connection>,
+    next_id: u64,
+    by_local: BTreeMap<u32, StreamId>,
+    by_remote: BTreeMap<(DestHash, u32), StreamId>,
+    incoming: BTreeMap<DestHash, usize>,
+    timers: BTreeSet<(Instant, StreamId)>,
+    timer_of: BTreeMap<StreamId, Instant>,
+    to_send: Turn,
+    to_tell: Turn,
+    paths: BTreeMap<DestHash, bool>,
+    memory: BTreeMap<DestHash, Memory>,
+    gate: Gate,
+    early: Early,
+    ended: Ended,
+    strays: Strays,
+    stats: StreamStats,
+}
+
+/// Streams whose turn it is, each once.
+#[derive(Default)]
+struct Turn {
+    queue: VecDeque<StreamId>,
+    queued: BTreeSet<StreamId>,
+}
+
+impl Turn {
+    fn push(&mut self, id: StreamId) {
+        if self.queued.insert(id) {
+            self.queue.push_back(id);
+        }
+    }
+
+    fn pop(&mut self) -> Option<StreamId> {
+        let id = self.queue.pop_front()?;
+        self.queued.remove(&id);
+        Some(id)
+    }
+}
+
+impl Streams {
+    /// No streams of this destination, whose signing key is `key`.
+    #[must_use]
+    pub fn new(config: StreamConfig, destination: Destination, key: SigningKey) -> Self {
+        let hash = destination.hash();
+        Self {
+            local: Local {
+                config,
+                destination,
+                hash,
+                key,
+            },
+            ports: BTreeSet::new(),
+            streams: BTreeMap::new(),
+            next_id: 1,
+            by_local: BTreeMap::new(),
+            by_remote: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            timer_of: BTreeMap::new(),
+            to_send: Turn::default(),
+            to_tell: Turn::default(),
+            paths: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            gate: Gate::new(),
+            early: Early::default(),
+            ended: Ended::default(),
+            strays: Strays::default(),
+            stats: StreamStats::default(),
+        }
+    }
+
+    /// Accepts streams to a port; 0 accepts those to any port.
+    pub fn listen(&mut self, port: u16) {
+        self.ports.insert(port);
+    }
+
+    /// Accepts no more streams to the port; those that exist go on.
+    pub fn unlisten(&mut self, port: u16) {
+        self.ports.remove(&port);
+    }
+
+    /// Opens a stream. The SYN waits [`StreamConfig::syn_hold`] for the first
+    /// [`Streams::write`], whose bytes it then carries.
+    ///
+    /// # Errors
+    /// There are too many streams.
+    pub fn connect(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        to: DestHash,
+        port: u16,
+    ) -> Result<StreamId, StreamError> {
+        if self.is_full() {
+            return Err(StreamError::TooMany);
+        }
+        let names = Names {
+            id: StreamId(self.next_id),
+            peer: to,
+            from_port: 0,
+            to_port: port,
+            local: self.free_id(rng),
+            remote: 0,
+            incoming: false,
+        };
+        let memory = self.remember(now.mono, &to);
+        let stream = Connection::new(now.mono, &self.local, names, memory);
+        self.insert(stream);
+        self.touch(names.id);
+        Ok(names.id)
+    }
+
+    /// Hands bytes over for sending; says how many were taken, which is fewer when the send
+    /// buffer is full and none after [`Streams::finish`].
+    pub fn write(&mut self, now: Now, id: StreamId, data: &[u8]) -> usize {
+        let _ = now;
+        let n = self.streams.get_mut(&id).map_or(0, |s| s.write(data));
+        self.touch(id);
+        n
+    }
+
+    /// The application is done with `n` bytes of [`StreamEvent::Data`].
+    pub fn consume(&mut self, now: Now, id: StreamId, n: usize) {
+        if let Some(s) = self.streams.get_mut(&id) {
+            s.consume(now.mono, n);
+        }
+        self.touch(id);
+    }
+
+    /// Nothing more will be written. On a stream that we opened CLOSE is said when the peer has
+    /// closed too or both directions have been idle for [`StreamConfig::close_idle`], because
+    /// i2pd takes it for the end of both directions; on an incoming one as soon as everything
+    /// is sent.
+    pub fn finish(&mut self, now: Now, id: StreamId) {
+        if let Some(s) = self.streams.get_mut(&id) {
+            s.finish(now.mono);
+        }
+        self.touch(id);
+    }
+
+    /// The exchange is complete: CLOSE is said as soon as everything written is sent, and what
+    /// still comes is thrown away.
+    pub fn close(&mut self, now: Now, id: StreamId) {
+        if let Some(s) = self.streams.get_mut(&id) {
+            s.close(now.mono);
+        }
+        self.touch(id);
+    }
+
+    /// Ends the stream at once and tells the peer.
+    pub fn reset(&mut self, now: Now, rng: &mut Rng, id: StreamId) {
+        let _ = (now, rng);
+        if let Some(s) = self.streams.get_mut(&id) {
+            s.reset();
+        }
+        self.touch(id);
+    }
+
+    /// Takes a packet in. `from` is who the session says it is from; the ports are those of the
+    /// envelope. Bad packets are counted.
+    pub fn handle_packet(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        from: DestHash,
+        from_port: u16,
+        to_port: u16,
+        payload: &[u8],
+    ) {
+        self.stats.received += 1;
+        let Ok(head) = Packet::peek(payload) else {
+            self.stats.bad += 1;
+            return;
+        };
+        let ports = (to_port, from_port);
+        if head.flags & ECHO != 0 {
+            return self.handle_echo(now, from, ports, payload);
+        }
+        let recv_id = head.recv_id;
+        let known = if head.send_id == 0 {
+            self.by_remote.get(&(from, recv_id))
+        } else {
+            self.by_local.get(&head.send_id)
+        };
+        if let Some(id) = known.copied() {
+            return self.handle_known(now, id, from, payload);
+        }
+        if head.send_id != 0 {
+            return self.handle_stray(now, from, ports, &head);
+        }
+        if recv_id == 0 || self.ended.has_remote(from, recv_id) {
+            self.stats.strays += 1;
+        } else if head.flags & SYN != 0 {
+            self.handle_syn(now, rng, from, ports, payload);
+        } else if !self.early.keep(now.mono, from, recv_id, payload) {
+            self.stats.strays += 1;
+        }
+    }
+
+    fn handle_known(&mut self, now: Now, id: StreamId, from: DestHash, payload: &[u8]) {
+        let Some(s) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if s.names.peer != from {
+            self.stats.bad_signatures += 1;
+            return;
+        }
+        let Ok(p) = Packet::parse(payload) else {
+            self.stats.bad += 1;
+            return;
+        };
+        let unnamed = s.names.remote == 0;
+        match s.handle(now, &self.local, p, payload) {
+            Heard::Nothing => {}
+            Heard::Progress => {
+                self.paths.insert(from, true);
+            }
+            Heard::Duplicate => self.stats.duplicates += 1,
+            Heard::Dropped => self.stats.overflows += 1,
+            Heard::Bad => self.stats.bad += 1,
+            Heard::BadSignature => self.stats.bad_signatures += 1,
+        }
+        if unnamed && s.names.remote != 0 {
+            self.by_remote.insert((from, s.names.remote), id);
+        }
+        self.touch(id);
+    }
+
+    fn handle_syn(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        from: DestHash,
+        ports: (u16, u16),
+        payload: &[u8],
+    ) {
+        let c = &self.local.config;
+        let open = self.ports.contains(&0) || self.ports.contains(&ports.0);
+        let of_peer = self.incoming.get(&from).copied().unwrap_or(0);
+        if !open
+            || self.is_full()
+            || of_peer >= c.per_peer_max.min(STREAMS_PER_PEER_MAX)
+            || !self.gate.pass(now.mono, from, c.syn_rate_peer, c.syn_rate)
+        {
+            self.stats.refused += 1;
+            return;
+        }
+        let Ok(p) = Packet::parse(payload) else {
+            self.stats.bad += 1;
+            return;
+        };
+        if !p.is_for(&self.local.hash) {
+            self.stats.bad_signatures += 1;
+            return;
+        }
+        let recv_id = p.recv_id;
+        let names = Names {
+            id: StreamId(self.next_id),
+            peer: from,
+            from_port: ports.0,
+            to_port: ports.1,
+            local: self.free_id(rng),
+            remote: recv_id,
+            incoming: true,
+        };
+        let memory = self.remember(now.mono, &from);
+        let mut stream = Connection::new(now.mono, &self.local, names, memory);
+        match stream.handle(now, &self.local, p, payload) {
+            Heard::Bad | Heard::Dropped => self.stats.bad += 1,
+            Heard::BadSignature => self.stats.bad_signatures += 1,
+            Heard::Nothing | Heard::Progress | Heard::Duplicate => {
+                self.insert(stream);
+                for e in self.early.take(from, recv_id) {
+                    self.handle_known(now, names.id, from, &e.payload);
+                }
+                self.touch(names.id);
+            }
+        }
+    }
+
+    /// The next packet to send, until there is none.
+    pub fn poll_transmit(&mut self, now: Now, rng: &mut Rng) -> Option<Transmit> {
+        if let Some(t) = self.strays.pop() {
+            self.stats.sent += 1;
+            return Some(t);
+        }
+        while let Some(id) = self.to_send.pop() {
+            let Some(s) = self.streams.get_mut(&id) else {
+                continue;
+            };
+            let t = s.poll_transmit(now, rng, &self.local);
+            if t.is_some() {
+                self.to_send.push(id);
+            }
+            if s.is_over() {
+                self.remove(now.mono, id);
+            } else {
+                self.to_tell.push(id);
+                self.set_timer(id);
+            }
+            if let Some(t) = t {
+                self.stats.sent += 1;
+                self.stats.resent += u64::from(t.resend > 0);
+                return Some(t);
+            }
+        }
+        None
+    }
+
+    /// The next event, until there is none.
+    pub fn poll_event(&mut self) -> Option<StreamEvent> {
+        if let Some((to, good)) = self.paths.pop_first() {
+            return Some(if good {
+                StreamEvent::Progress { to }
+            } else {
+                StreamEvent::Stalled { to }
+            });
+        }
+        while let Some(id) = self.to_tell.pop() {
+            let Some(s) = self.streams.get_mut(&id) else {
+                continue;
+            };
+            if let Some(e) = s.poll_event() {
+                if s.is_over() {
+                    // Removed with the next turn, which knows the time.
+                    self.to_send.push(id);
+                } else {
+                    self.to_tell.push(id);
+                }
+                return Some(e);
+            }
+        }
+        None
+    }
+
+    /// When [`Streams::handle_timeout`] has to be called.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Runs what is due.
+    pub fn handle_timeout(&mut self, now: Now, rng: &mut Rng) {
+        let _ = rng;
+        while let Some((at, id)) = self.timers.first().copied() {
+            if at > now.mono {
+                break;
+            }
+            self.timers.remove(&(at, id));
+            self.timer_of.remove(&id);
+            let Some(s) = self.streams.get_mut(&id) else {
+                continue;
+            };
+            if s.handle_timeout(now.mono, &self.local.config) {
+                self.paths.insert(s.names.peer, false);
+            }
+            self.to_send.push(id);
+            self.to_tell.push(id);
+        }
+    }
+
+    /// The smoothed round-trip time to a peer, of a running stream or of one that ended a few
+    /// minutes ago.
+    #[must_use]
+    pub fn rtt(&self, to: &DestHash) -> Option<Duration> {
+        let running = self.streams.values().filter(|s| s.names.peer == *to);
+        running
+            .filter_map(|s| s.memory().map(|(rtt, _)| rtt))
+            .min()
+            .or_else(|| self.memory.get(to).map(|m| m.rtt))
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub const fn stats(&self) -> StreamStats {
+        self.stats
+    }
+
+    /// Streams that exist.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether no stream exists.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.streams.len() >= self.local.config.streams_max.min(STREAMS_MAX)
+    }
+
+    /// An id for the wire that neither a running nor an ended stream has.
+    fn free_id(&self, rng: &mut Rng) -> u32 {
+        loop {
+            let id = rng.nonzero_u32();
+            if !self.by_local.contains_key(&id) && self.ended.get(id).is_none() {
+                return id;
+            }
+        }
+    }
+
+    fn insert(&mut self, stream: Connection) {
+        let names = stream.names;
+        self.next_id += 1;
+        self.by_local.insert(names.local, names.id);
+        if names.incoming {
+            self.by_remote.insert((names.peer, names.remote), names.id);
+            *self.incoming.entry(names.peer).or_default() += 1;
+        }
+        self.streams.insert(names.id, stream);
+    }
+
+    fn remove(&mut self, now: Instant, id: StreamId) {
+        let Some(mut s) = self.streams.remove(&id) else {
+            return;
+        };
+        let names = s.names;
+        self.by_local.remove(&names.local);
+        if names.remote != 0 {
+            self.by_remote.remove(&(names.peer, names.remote));
+            let reset = s.was_reset();
+            self.ended.insert(now, names.peer, reset, s.last_words(now));
+        }
+        if names.incoming
+            && let Some(n) = self.incoming.get_mut(&names.peer)
+        {
+            *n -= 1;
+            if *n == 0 {
+                self.incoming.remove(&names.peer);
+            }
+        }
+        if let Some(at) = self.timer_of.remove(&id) {
+            self.timers.remove(&(at, id));
+        }
+        if let Some((rtt, window)) = s.memory() {
+            self.memorise(
+                names.peer,
+                Memory {
+                    rtt,
+                    window,
+                    at: now,
+                },
+            );
+        }
+    }
+
+    fn memorise(&mut self, peer: DestHash, memory: Memory) {
+        if !self.memory.contains_key(&peer) && self.memory.len() >= STREAM_PEERS_MAX {
+            let oldest = self.memory.iter().min_by_key(|(_, m)| m.at);
+            if let Some(hash) = oldest.map(|(hash, _)| *hash) {
+                self.memory.remove(&hash);
+            }
+        }
+        self.memory.insert(peer, memory);
+    }
+
+    fn remember(&self, now: Instant, peer: &DestHash) -> Option<(Duration, u32)> {
+        let m = self.memory.get(peer)?;
+        (now.since(m.at) < MEMORY).then_some((m.rtt, m.window))
+    }
+
+    /// Something happened to the stream: it gets its turns and its timer.
+    fn touch(&mut self, id: StreamId) {
+        if self.streams.contains_key(&id) {
+            self.to_send.push(id);
+            self.to_tell.push(id);
+            self.set_timer(id);
+        }
+    }
+
+    fn set_timer(&mut self, id: StreamId) {
+        let deadline = self
+            .streams
+            .get(&id)
+            .and_then(|s| s.deadline(&self.local.config));
+        let old = self.timer_of.get(&id).copied();
+        if old == deadline {
+            return;
+        }
+        if let Some(at) = old {
+            self.timers.remove(&(at, id));
+            self.timer_of.remove(&id);
+        }
+        if let Some(at) = deadline {
+            self.timers.insert((at, id));
+            self.timer_of.insert(id, at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,611 @@
+//! One stream: opening, the two halves, the ways it ends (i2p spec/streaming; i2p
+//! docs/api/streaming, Setup and Close).
+//!
+//! i2pd ends both directions of a stream at a CLOSE, so the end of our bytes is said late
+//! ([`Fin::Polite`]): when the far side is done too, or after both sides have been idle.
+
+use super::config::StreamConfig;
+use super::packet::{CHOKE, CLOSE, NO_ACK, Packet, PeerKey, RESET, SYN};
+use super::recv::{RecvSide, Verdict};
+use super::rtt::Rtt;
+use super::send::{Fired, Kind, Outgoing, SendSide};
+use super::window::Window;
+use super::{ResetWhy, StreamEvent, StreamId, Transmit};
+use crate::crypto::sig::SigningKey;
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+use crate::wire::hash::DestHash;
+use crate::wire::identity::Destination;
+use core::time::Duration;
+
+/// Largest [`StreamEvent::Data`] in bytes.
+const DATA_EVENT: usize = 65_536;
+/// Timeouts without a sign of life after the peer's CLOSE: i2pd has forgotten the stream then.
+const RESENDS_AFTER_CLOSE: u32 = 2;
+/// How long [`Fin::Now`] waits for the peer's CLOSE after its own was acknowledged.
+const LINGER: Duration = Duration::from_secs(10);
+/// Least MTU that a peer may ask for (i2p docs/api/streaming, `MIN_MESSAGE_SIZE`).
+const MTU_MIN: u16 = 512;
+
+/// What all streams of a destination share.
+pub(crate) struct Local {
+    pub config: StreamConfig,
+    pub destination: Destination,
+    pub hash: DestHash,
+    pub key: SigningKey,
+}
+
+/// Names and ports of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names {
+    pub id: StreamId,
+    pub peer: DestHash,
+    pub from_port: u16,
+    pub to_port: u16,
+    /// Our id on the wire.
+    pub local: u32,
+    /// The peer's id on the wire; 0 while it is unknown.
+    pub remote: u32,
+    pub incoming: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fin {
+    /// More may be written.
+    Open,
+    /// Nothing more will be written, but the far side may still answer.
+    Polite,
+    /// Nothing more will be written: say so as soon as everything is sent.
+    Now,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Closed,
+    Reset(ResetWhy),
+}
+
+/// What a packet was good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Nothing,
+    /// Something of ours arrived.
+    Progress,
+    Duplicate,
+    /// No room for it.
+    Dropped,
+    /// It contradicts the protocol.
+    Bad,
+    /// A signature is wrong.
+    BadSignature,
+}
+
+/// One stream.
+pub(crate) struct Connection {
+    pub names: Names,
+    key: Option<PeerKey>,
+    mtu: u16,
+    opened: bool,
+    told_open: bool,
+    told_finished: bool,
+    told_end: bool,
+    end: Option<End>,
+    reset_out: bool,
+    fin: Fin,
+    send: SendSide,
+    recv: RecvSide,
+    started: Instant,
+    /// The first packet waits until then for bytes to carry.
+    hold_until: Instant,
+    heard: Instant,
+    /// When stream bytes last moved.
+    moved: Instant,
+}
+
+impl Connection {
+    /// A stream to be opened by us; `memory` is the round-trip time and window of an earlier
+    /// stream to the same peer.
+    pub(crate) fn new(
+        now: Instant,
+        local: &Local,
+        names: Names,
+        memory: Option<(Duration, u32)>,
+    ) -> Self {
+        let c = &local.config;
+        let rtt = memory.map_or_else(Rtt::default, |(rtt, _)| Rtt::remembered(rtt));
+        let start = memory.map_or(c.window_start, |(_, w)| w.max(c.window_start));
+        Self {
+            names,
+            key: None,
+            mtu: c.mtu,
+            opened: names.incoming,
+            told_open: false,
+            told_finished: false,
+            told_end: false,
+            end: None,
+            reset_out: false,
+            fin: Fin::Open,
+            send: SendSide::new(c.send_buffer, Window::new(start, c.window_max), rtt),
+            recv: RecvSide::new(c.receive_buffer),
+            started: now,
+            hold_until: now + c.syn_hold,
+            heard: now,
+            moved: now,
+        }
+    }
+
+    // --- the application ------------------------------------------------------------------------
+
+    pub(crate) fn write(&mut self, data: &[u8]) -> usize {
+        if self.fin != Fin::Open || self.end.is_some() {
+            return 0;
+        }
+        self.send.write(data)
+    }
+
+    pub(crate) fn consume(&mut self, now: Instant, n: usize) {
+        self.recv.consume(now, n);
+    }
+
+    pub(crate) fn finish(&mut self, now: Instant) {
+        if self.fin == Fin::Open {
+            self.fin = if self.names.incoming {
+                Fin::Now
+            } else {
+                Fin::Polite
+            };
+            self.moved = now;
+        }
+    }
+
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.fin = Fin::Now;
+        self.moved = now;
+        self.recv.discard(now);
+    }
+
+    pub(crate) fn reset(&mut self) {
+        if self.end.is_none() {
+            self.end = Some(End::Reset(ResetWhy::Local));
+            self.reset_out = self.names.remote != 0;
+        }
+    }
+
+    // --- the peer -------------------------------------------------------------------------------
+
+    /// Takes a packet of this stream in; `bytes` are what it was parsed from.
+    pub(crate) fn handle(&mut self, now: Now, local: &Local, p: Packet, bytes: &[u8]) -> Heard {
+        if self.end.is_some() {
+            return Heard::Nothing;
+        }
+        if p.has(SYN) && self.key.is_none() {
+            let heard = self.open(now, local, &p, bytes);
+            if heard != Heard::Progress {
+                return heard;
+            }
+        }
+        if self.names.remote != 0 && p.recv_id != self.names.remote && p.recv_id != 0 {
+            return Heard::Bad;
+        }
+        if (p.has(CLOSE) || p.has(RESET)) && !self.signature_holds(&p, bytes) {
+            return Heard::BadSignature;
+        }
+        self.heard = now.mono;
+        if p.has(RESET) {
+            self.end = Some(End::Reset(ResetWhy::Peer));
+            return Heard::Nothing;
+        }
+        let heard = self.handle_ack(now.mono, &p);
+        let taken = self.handle_payload(now.mono, p);
+        self.check_end(now.mono);
+        if taken == Heard::Nothing {
+            heard
+        } else {
+            taken
+        }
+    }
+
+    /// The peer's SYN: who it is, what it takes.
+    fn open(&mut self, now: Now, local: &Local, p: &Packet, bytes: &[u8]) -> Heard {
+        let Some(from) = &p.from else {
+            return Heard::BadSignature;
+        };
+        if from.hash() != self.names.peer || p.recv_id == 0 || p.seq != 0 {
+            return Heard::Bad;
+        }
+        let key = PeerKey::new(from, p.offline.as_ref(), now.wall);
+        let Some(key) = key.filter(|k| p.verify(bytes, k)) else {
+            return Heard::BadSignature;
+        };
+        self.key = Some(key);
+        self.names.remote = p.recv_id;
+        self.opened = true;
+        if let Some(n) = p.max_size {
+            self.mtu = n.clamp(MTU_MIN, local.config.mtu);
+        }
+        Heard::Progress
+    }
+
+    /// Unsigned packets pass: the ratchet already names their sender, and i2pd does not always
+    /// sign. A wrong signature does not.
+    fn signature_holds(&self, p: &Packet, bytes: &[u8]) -> bool {
+        match (&p.signature, &self.key) {
+            (Some(_), Some(key)) => p.verify(bytes, key),
+            _ => true,
+        }
+    }
+
+    fn handle_ack(&mut self, now: Instant, p: &Packet) -> Heard {
+        // Before it knows our id the peer has received nothing that it could acknowledge.
+        if !self.opened || p.has(NO_ACK) || p.send_id == 0 || !self.send.has_started() {
+            return Heard::Nothing;
+        }
+        let mut missing = p.nacks.clone();
+        missing.sort_unstable();
+        let acked = self.send.on_ack(now, p.ack_through, &missing);
+        if acked.bogus {
+            return Heard::Bad;
+        }
+        match p.delay {
+            Some(d) => self.send.set_choked(now, d >= CHOKE),
+            // i2pd never says that it takes data again, it just does.
+            None if acked.packets > 0 => self.send.set_choked(now, false),
+            None => {}
+        }
+        if acked.packets > 0 {
+            Heard::Progress
+        } else {
+            Heard::Nothing
+        }
+    }
+
+    fn handle_payload(&mut self, now: Instant, p: Packet) -> Heard {
+        if p.seq == 0 && !p.has(SYN) {
+            return Heard::Nothing;
+        }
+        let at_once = p.delay == Some(0);
+        let first = p.has(SYN) && !self.recv.has_started();
+        let delay = if at_once || (first && !self.names.incoming) {
+            Duration::ZERO
+        } else {
+            self.send.rtt.ack_delay()
+        };
+        let bytes = p.payload.len();
+        let verdict = self
+            .recv
+            .accept(now, p.seq, p.payload, p.flags & CLOSE != 0, delay);
+        if at_once {
+            self.recv.ack_by(now, Duration::ZERO);
+        }
+        match verdict {
+            Verdict::New => {
+                if bytes > 0 {
+                    self.moved = now;
+                }
+                Heard::Nothing
+            }
+            Verdict::Duplicate => Heard::Duplicate,
+            Verdict::Dropped => Heard::Dropped,
+        }
+    }
+
+    /// Ends the stream when both directions are done.
+    fn check_end(&mut self, now: Instant) {
+        if self.end.is_some() || self.send.close_seq.is_none() {
+            return;
+        }
+        let acked = self.send.close_acked();
+        if self.recv.is_closed() {
+            if acked && self.send.is_idle() {
+                self.end = Some(End::Closed);
+            } else if self.send.resends() > RESENDS_AFTER_CLOSE {
+                self.give_up();
+            }
+        } else if acked && now >= self.linger_until() {
+            self.end = Some(End::Closed);
+        }
+    }
+
+    /// Until when a stream whose CLOSE was acknowledged waits for the peer's.
+    fn linger_until(&self) -> Instant {
+        // After `close` nobody reads, after `finish` on our server's side the peer may go on.
+        let idle = if self.names.incoming {
+            Duration::from_secs(60)
+        } else {
+            LINGER
+        };
+        self.moved + idle
+    }
+
+    fn give_up(&mut self) {
+        self.end = Some(if !self.recv.is_closed() {
+            End::Reset(ResetWhy::Timeout)
+        } else if self.send.owes_bytes() {
+            End::Reset(ResetWhy::Peer)
+        } else {
+            End::Closed
+        });
+    }
+
+    // --- time -----------------------------------------------------------------------------------
+
+    pub(crate) fn deadline(&self, config: &StreamConfig) -> Option<Instant> {
+        if self.end.is_some() {
+            return None;
+        }
+        let hold = (!self.send.has_started()).then_some(self.hold_until);
+        let connect = (!self.opened).then(|| self.started + config.connect_timeout);
+        let ack = self.recv.deadline().filter(|_| self.can_ack());
+        let keep =
+            (self.opened && self.send.close_seq.is_none()).then(|| self.heard + config.keepalive);
+        let polite = (self.opened && self.ends_when_idle() && self.send.is_idle())
+            .then(|| self.moved + config.close_idle);
+        let linger = (self.send.close_acked()).then(|| self.linger_until());
+        [
+            self.send.deadline(),
+            hold,
+            connect,
+            ack,
+            keep,
+            polite,
+            linger,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Whether idleness makes us send CLOSE: the application is done, or the peer is.
+    fn ends_when_idle(&self) -> bool {
+        self.send.close_seq.is_none() && (self.fin != Fin::Open || self.recv.is_closed())
+    }
+
+    fn can_ack(&self) -> bool {
+        self.opened && self.send.has_started()
+    }
+
+    /// Runs what is due; true when a retransmission timeout fired.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, config: &StreamConfig) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        if !self.opened && now >= self.started + config.connect_timeout {
+            self.end = Some(End::Reset(ResetWhy::NoAnswer));
+            return true;
+        }
+        let limit = if !self.opened {
+            u32::MAX
+        } else if self.recv.is_closed() {
+            RESENDS_AFTER_CLOSE
+        } else {
+            config.resends_max
+        };
+        let fired = self.send.on_timer(now, limit);
+        if fired == Fired::GaveUp {
+            self.give_up();
+        }
+        if self.ends_when_idle() && self.send.is_idle() && now >= self.moved + config.close_idle {
+            self.fin = Fin::Now;
+        }
+        self.check_end(now);
+        fired != Fired::Nothing
+    }
+
+    // --- what to send ---------------------------------------------------------------------------
+
+    pub(crate) fn poll_transmit(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        local: &Local,
+    ) -> Option<Transmit> {
+        if self.reset_out {
+            self.reset_out = false;
+            return self.reset_packet(local);
+        }
+        if self.end.is_some() {
+            return None;
+        }
+        let out = self.next_sequenced(now.mono, rng, &local.config);
+        if let Some(out) = out {
+            return self.sequenced(now.mono, local, out);
+        }
+        let due = self.recv.deadline().is_some_and(|at| at <= now.mono);
+        if due && self.can_ack() {
+            let p = self.packet(now.mono);
+            return self.transmit(&p, None, 0);
+        }
+        None
+    }
+
+    fn next_sequenced(
+        &mut self,
+        now: Instant,
+        rng: &mut Rng,
+        config: &StreamConfig,
+    ) -> Option<Outgoing> {
+        let mtu = usize::from(self.mtu);
+        if !self.send.has_started() {
+            if self.send.is_flushed() && self.fin == Fin::Open && now < self.hold_until {
+                return None;
+            }
+            let out = self.send.fresh(now, Kind::Syn, mtu);
+            if !self.names.incoming {
+                self.send
+                    .arm_syn(now, 0, rng.jitter(Duration::from_secs(1)));
+            }
+            return Some(out);
+        }
+        if !self.opened {
+            // One packet until the answer: a second New Session right behind the first one
+            // would be dropped.
+            let out = self.send.next_lost(now)?;
+            let jitter = rng.jitter(Duration::from_secs(1));
+            self.send.arm_syn(now, out.resend, jitter);
+            return Some(out);
+        }
+        if self.send.is_exhausted() {
+            self.end = Some(End::Reset(ResetWhy::Protocol));
+            return None;
+        }
+        if let Some(out) = self.send.next(now, mtu) {
+            if !out.payload.is_empty() {
+                self.moved = now;
+            }
+            return Some(out);
+        }
+        if self.wants_close() {
+            return Some(self.send.fresh(now, Kind::Close, mtu));
+        }
+        let silent = now >= self.heard + config.keepalive
+            && self.send.is_idle()
+            && self.send.close_seq.is_none();
+        if silent || self.send.wants_probe() {
+            return Some(self.send.fresh(now, Kind::Data, mtu));
+        }
+        None
+    }
+
+    fn wants_close(&self) -> bool {
+        let wanted = match self.fin {
+            Fin::Open => false,
+            Fin::Polite => self.recv.is_closed(),
+            Fin::Now => true,
+        };
+        wanted && self.send.close_seq.is_none() && self.send.is_flushed()
+    }
+
+    /// A packet with everything but what it is for.
+    fn packet(&mut self, now: Instant) -> Packet {
+        let rtt = self.send.rtt.smoothed().unwrap_or_default();
+        let (ack_through, nacks, delay) = self.recv.acknowledge(now, rtt);
+        Packet {
+            send_id: self.names.remote,
+            recv_id: self.names.local,
+            ack_through,
+            nacks,
+            delay,
+            resend_delay: u8::try_from(self.send.rtt.timeout().as_secs()).unwrap_or(u8::MAX),
+            ..Packet::default()
+        }
+    }
+
+    fn sequenced(&mut self, now: Instant, local: &Local, out: Outgoing) -> Option<Transmit> {
+        let mut p = self.packet(now);
+        p.seq = out.seq;
+        p.payload = out.payload;
+        if out.ask && p.delay.is_none() {
+            p.delay = Some(0);
+        }
+        let mut key = None;
+        match out.kind {
+            Kind::Syn => {
+                p.flags |= SYN;
+                // A delay would move the options of a SYN for no use.
+                p.delay = None;
+                p.from = Some(local.destination.clone());
+                p.max_size = Some(local.config.mtu);
+                if !self.names.incoming {
+                    p.flags |= NO_ACK;
+                    p.set_replay_hash(&self.names.peer);
+                }
+                key = Some(&local.key);
+            }
+            Kind::Close => {
+                p.flags |= CLOSE;
+                key = Some(&local.key);
+            }
+            Kind::Data => {}
+        }
+        self.transmit(&p, key, out.resend)
+    }
+
+    fn reset_packet(&mut self, local: &Local) -> Option<Transmit> {
+        let p = Packet {
+            send_id: self.names.remote,
+            recv_id: self.names.local,
+            flags: RESET | NO_ACK,
+            ..Packet::default()
+        };
+        self.transmit(&p, Some(&local.key), 0)
+    }
+
+    fn transmit(&self, p: &Packet, key: Option<&SigningKey>, resend: u32) -> Option<Transmit> {
+        Some(Transmit {
+            to: self.names.peer,
+            from_port: self.names.from_port,
+            to_port: self.names.to_port,
+            payload: p.write(key).ok()?,
+            syn: p.has(SYN),
+            resend,
+            id: self.names.id,
+        })
+    }
+
+    // --- what to say ----------------------------------------------------------------------------
+
+    pub(crate) fn poll_event(&mut self) -> Option<StreamEvent> {
+        let id = self.names.id;
+        if !self.told_open && self.opened {
+            self.told_open = true;
+            return Some(if self.names.incoming {
+                StreamEvent::Incoming {
+                    id,
+                    from: self.names.peer,
+                    port: self.names.from_port,
+                }
+            } else {
+                StreamEvent::Opened { id }
+            });
+        }
+        if self.end != Some(End::Reset(ResetWhy::Local)) {
+            if let Some(bytes) = self.recv.take_ready(DATA_EVENT) {
+                return Some(StreamEvent::Data { id, bytes });
+            }
+            if self.recv.is_closed() && !self.told_finished {
+                self.told_finished = true;
+                return Some(StreamEvent::Finished { id });
+            }
+        }
+        let end = self.end.filter(|_| !self.told_end);
+        if let Some(end) = end {
+            self.told_end = true;
+            return Some(match end {
+                End::Closed => StreamEvent::Closed { id },
+                End::Reset(why) => StreamEvent::Reset { id, why },
+            });
+        }
+        let n = self.send.take_freed().filter(|_| self.fin == Fin::Open)?;
+        Some(StreamEvent::Writable { id, n })
+    }
+
+    /// Whether everything about the end has been said to both sides.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.told_end && !self.reset_out
+    }
+
+    /// Whether the stream ended otherwise than in order.
+    pub(crate) const fn was_reset(&self) -> bool {
+        matches!(self.end, Some(End::Reset(_)))
+    }
+
+    /// What the next stream to the same peer may start from: round-trip time and window.
+    pub(crate) fn memory(&self) -> Option<(Duration, u32)> {
+        let rtt = self.send.rtt.smoothed()?;
+        let half = u32::try_from(self.send.window.packets() / 2).unwrap_or(u32::MAX);
+        Some((rtt, half.min(64)))
+    }
+
+    /// Acknowledgement of everything received, for packets that come after the end.
+    pub(crate) fn last_words(&mut self, now: Instant) -> Packet {
+        let mut p = self.packet(now);
+        p.delay = None;
+        p
+    }
+
+    /// Packets that may be on their way now.
+    #[cfg(test)]
+    pub(crate) fn window(&self) -> usize {
+        self.send.window.packets()
+    }
+}

@@ -1,0 +1,284 @@
+//! The receiving half of a stream: order, what to acknowledge and when, how much to take in
+//! (i2p spec/streaming, ackThrough and NACKs; i2p docs/api/streaming, Choking).
+
+use crate::limits::{STREAM_AHEAD_MAX, STREAM_NACKS_MAX};
+use crate::time::Instant;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+/// Packets after which an acknowledgement is due: at first, when the sender's window grows by
+/// acknowledgements, and later.
+const ACK_EVERY_FIRST: u32 = 2;
+const ACK_EVERY: u32 = 8;
+/// Packets that count as first.
+const FIRST: u32 = 64;
+/// Packets after which an acknowledgement is due while some are missing.
+const ACK_EVERY_GAP: u32 = 2;
+/// How often an end of choking is said when no data answers it.
+const UNCHOKE_REPEATS: u8 = 4;
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    New,
+    Duplicate,
+    /// No room, or too far ahead.
+    Dropped,
+}
+
+struct Held {
+    payload: Vec<u8>,
+    close: bool,
+}
+
+/// The receiving half.
+pub(crate) struct RecvSide {
+    /// Next sequence number expected.
+    next: u32,
+    highest: u32,
+    held: BTreeMap<u32, Held>,
+    held_bytes: usize,
+    ready: Vec<u8>,
+    /// Bytes the application has been given and has not consumed.
+    given: usize,
+    limit: usize,
+    closed: bool,
+    choking: bool,
+    unchoke: u8,
+    unchoke_at: Option<Instant>,
+    received: u32,
+    unacked: u32,
+    ack_at: Option<Instant>,
+    /// Nobody reads any more: bytes are counted as received and thrown away.
+    discard: bool,
+}
+
+impl RecvSide {
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self {
+            next: 0,
+            highest: 0,
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            ready: Vec::new(),
+            given: 0,
+            limit,
+            closed: false,
+            choking: false,
+            unchoke: 0,
+            unchoke_at: None,
+            received: 0,
+            unacked: 0,
+            ack_at: None,
+            discard: false,
+        }
+    }
+
+    /// Whether the peer's first packet has been taken.
+    pub(crate) const fn has_started(&self) -> bool {
+        self.next > 0
+    }
+
+    /// Whether everything up to the peer's CLOSE has been taken.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn has_gap(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Takes a sequenced packet in and decides when to acknowledge; `delay` is how long an
+    /// acknowledgement may wait.
+    pub(crate) fn accept(
+        &mut self,
+        now: Instant,
+        seq: u32,
+        payload: Vec<u8>,
+        close: bool,
+        delay: Duration,
+    ) -> Verdict {
+        self.unchoke = 0;
+        self.unchoke_at = None;
+        let verdict = self.place(seq, payload, close);
+        match verdict {
+            Verdict::New => {
+                self.received = self.received.saturating_add(1);
+                self.unacked += 1;
+                let every = if self.has_gap() {
+                    ACK_EVERY_GAP
+                } else if self.received < FIRST {
+                    ACK_EVERY_FIRST
+                } else {
+                    ACK_EVERY
+                };
+                self.ack_by(
+                    now,
+                    if self.unacked >= every {
+                        Duration::ZERO
+                    } else {
+                        delay
+                    },
+                );
+            }
+            // The sender missed an acknowledgement; a burst of such packets gets one answer.
+            Verdict::Duplicate | Verdict::Dropped => self.ack_by(now, Duration::from_millis(5)),
+        }
+        verdict
+    }
+
+    fn place(&mut self, seq: u32, payload: Vec<u8>, close: bool) -> Verdict {
+        if seq < self.next || self.held.contains_key(&seq) {
+            return Verdict::Duplicate;
+        }
+        if self.closed || seq - self.next > STREAM_AHEAD_MAX {
+            return Verdict::Dropped;
+        }
+        let kept = self.ready.len() + self.given;
+        if seq == self.next {
+            if kept >= self.limit && !payload.is_empty() {
+                self.choking = true;
+                return Verdict::Dropped;
+            }
+            let gap = self.has_gap();
+            self.highest = self.highest.max(seq);
+            self.take(payload, close);
+            while let Some(h) = self.held.remove(&self.next) {
+                self.held_bytes -= h.payload.len();
+                self.take(h.payload, h.close);
+            }
+            if gap && !self.has_gap() {
+                // Say at once that the gap is filled.
+                self.unacked = self.unacked.max(ACK_EVERY);
+            }
+        } else {
+            if kept + self.held_bytes + payload.len() > self.limit {
+                self.choking = true;
+                return Verdict::Dropped;
+            }
+            if seq > self.highest.saturating_add(1) || !self.has_gap() {
+                // A new gap: say so at once.
+                self.unacked = self.unacked.max(ACK_EVERY);
+            }
+            self.highest = self.highest.max(seq);
+            self.held_bytes += payload.len();
+            self.held.insert(seq, Held { payload, close });
+        }
+        // Three quarters full: the rest is for what is on its way.
+        if self.ready.len() + self.given > self.limit / 4 * 3 && !self.choking {
+            self.choking = true;
+            self.unacked = self.unacked.max(ACK_EVERY);
+        }
+        Verdict::New
+    }
+
+    fn take(&mut self, payload: Vec<u8>, close: bool) {
+        self.next = self.next.saturating_add(1);
+        if self.closed {
+            return;
+        }
+        if close {
+            self.closed = true;
+            self.unacked = self.unacked.max(ACK_EVERY);
+        }
+        if !self.discard {
+            if self.ready.is_empty() {
+                self.ready = payload;
+            } else {
+                self.ready.extend_from_slice(&payload);
+            }
+        }
+    }
+
+    /// Bytes in order that the application has not been given, at most `max`.
+    pub(crate) fn take_ready(&mut self, max: usize) -> Option<Vec<u8>> {
+        if self.ready.is_empty() {
+            return None;
+        }
+        let out = if self.ready.len() <= max {
+            core::mem::take(&mut self.ready)
+        } else {
+            let rest = self.ready.split_off(max);
+            core::mem::replace(&mut self.ready, rest)
+        };
+        self.given += out.len();
+        Some(out)
+    }
+
+    /// The application is done with `n` bytes.
+    pub(crate) fn consume(&mut self, now: Instant, n: usize) {
+        self.given = self.given.saturating_sub(n);
+        if self.choking && self.ready.len() + self.given <= self.limit / 2 {
+            self.choking = false;
+            self.unchoke = UNCHOKE_REPEATS;
+            self.ack_by(now, Duration::ZERO);
+        }
+    }
+
+    /// Nobody reads any more.
+    pub(crate) fn discard(&mut self, now: Instant) {
+        self.discard = true;
+        self.ready = Vec::new();
+        let given = self.given;
+        self.consume(now, given);
+    }
+
+    /// Makes an acknowledgement due within `delay`.
+    pub(crate) fn ack_by(&mut self, now: Instant, delay: Duration) {
+        let at = now + delay;
+        if self.ack_at.is_none_or(|a| at < a) {
+            self.ack_at = Some(at);
+        }
+    }
+
+    /// When a plain acknowledgement has to go.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match (self.ack_at, self.unchoke_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Fills in what a packet says about our side: (ackThrough, NACKs, delay); the pending
+    /// acknowledgement is done with. `rtt` paces the repetition of an end of choking.
+    pub(crate) fn acknowledge(
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+    ) -> (u32, Vec<u32>, Option<u16>) {
+        self.unacked = 0;
+        self.ack_at = None;
+        let delay = if self.choking {
+            Some(super::packet::CHOKE)
+        } else if self.unchoke > 0 {
+            self.unchoke -= 1;
+            let round = u32::from(UNCHOKE_REPEATS - self.unchoke);
+            let wait = rtt.max(Duration::from_millis(200)) * round;
+            self.unchoke_at = (self.unchoke > 0).then(|| now + wait);
+            // Any number below the choke ends it; zero would ask for an answer.
+            Some(1)
+        } else {
+            self.unchoke_at = None;
+            None
+        };
+        let (through, nacks) = self.missing();
+        (through, nacks, delay)
+    }
+
+    /// The highest sequence number received and the missing ones below, as many as a packet
+    /// takes; what does not fit is left unacknowledged.
+    fn missing(&self) -> (u32, Vec<u32>) {
+        let mut nacks = Vec::new();
+        let mut expected = self.next;
+        let mut through = self.next.saturating_sub(1);
+        for seq in self.held.keys() {
+            if nacks.len() + (seq - expected) as usize > STREAM_NACKS_MAX {
+                break;
+            }
+            nacks.extend(expected..*seq);
+            expected = seq.saturating_add(1);
+            through = *seq;
+        }
+        (through, nacks)
+    }
+}
