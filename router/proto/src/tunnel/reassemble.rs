@@ -8,19 +8,10 @@ use crate::time::{Instant, Now};
 use crate::wire::cursor::Reader;
 use crate::wire::error::{Cause, Result, WireError};
 use crate::wire::hash::{RouterHash, TunnelId, sha256};
-use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// Messages of one tunnel that wait for fragments; the oldest is given up for a new one.
-pub const REASSEMBLY_MESSAGES_MAX: usize = 64;
-/// Bytes of one tunnel's fragments that wait for others; the oldest message is given up.
-pub const REASSEMBLY_BYTES_MAX: usize = 256 * 1024;
-/// Longest wait for a missing fragment.
-pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(9);
-const _: () = assert!(REASSEMBLY_BYTES_MAX > limits::I2NP_BODY_MAX + 16);
-
 /// What is left of messages of which fragments are missing. When a bound is reached the oldest
-/// one is given up; after [`REASSEMBLY_TIMEOUT`] each is.
+/// one is given up; after [`limits::REASSEMBLY_TIMEOUT`] each is.
 #[derive(Default)]
 pub struct Reassembler {
     partial: BTreeMap<u32, Partial>,
@@ -77,7 +68,7 @@ impl Reassembler {
 
     /// Gives up what is too old.
     pub fn expire(&mut self, now: Now) {
-        let old = |p: &Partial| now.mono.since(p.since) >= REASSEMBLY_TIMEOUT;
+        let old = |p: &Partial| now.mono.since(p.since) >= limits::REASSEMBLY_TIMEOUT;
         while let Some(id) = self
             .oldest()
             .filter(|id| self.partial.get(id).is_some_and(old))
@@ -141,8 +132,8 @@ impl Reassembler {
 
     /// Gives up the oldest messages other than `id` until a new fragment fits.
     fn make_room(&mut self, id: u32, len: usize) {
-        while self.bytes + len > REASSEMBLY_BYTES_MAX
-            || (self.partial.len() >= REASSEMBLY_MESSAGES_MAX && !self.partial.contains_key(&id))
+        while self.bytes + len > limits::REASSEMBLY_BYTES_MAX
+            || (self.partial.len() >= limits::REASSEMBLY_MESSAGES_MAX && !self.partial.contains_key(&id))
         {
             let others = self.partial.iter().filter(|(other, _)| **other != id);
             let Some((oldest, _)) = others.min_by_key(|(_, p)| p.since) else {

@@ -97,9 +97,9 @@ fn what_lacks_a_fragment_is_given_up_in_time() {
     let mut r = Reassembler::new();
     assert!(r.accept(now(), &cells[1]).unwrap().is_empty());
     assert!(r.bytes() > 0);
-    r.expire(now().after(REASSEMBLY_TIMEOUT - Duration::from_millis(1)));
+    r.expire(now().after(limits::REASSEMBLY_TIMEOUT - Duration::from_millis(1)));
     assert_eq!(r.lost(), 0);
-    r.expire(now().after(REASSEMBLY_TIMEOUT));
+    r.expire(now().after(limits::REASSEMBLY_TIMEOUT));
     assert_eq!((r.bytes(), r.lost()), (0, 1));
     assert!(all(&mut r, &[cells[0], cells[2]]).is_empty());
     r.clear();
@@ -115,8 +115,8 @@ fn bounds_hold() {
         for cell in &cells[..3] {
             assert!(r.accept(now(), cell).unwrap().is_empty());
         }
-        assert!(r.partial.len() <= REASSEMBLY_MESSAGES_MAX);
-        assert!(r.bytes() <= REASSEMBLY_BYTES_MAX);
+        assert!(r.partial.len() <= limits::REASSEMBLY_MESSAGES_MAX);
+        assert!(r.bytes() <= limits::REASSEMBLY_BYTES_MAX);
         assert_eq!(r.partial.len() as u64 + r.lost(), n + 1);
         let held: usize = r.partial.values().map(|p| p.bytes).sum();
         assert_eq!(held, r.bytes());

@@ -1,0 +1,189 @@
+//! The share of bandwidth that transit may use: a bucket that begins to drop by chance before it
+//! is empty, so that senders slow down one by one; and a share of it for each sender at our
+//! inbound gateways, which take messages from anyone.
+
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+use crate::wire::hash::RouterHash;
+use std::collections::BTreeMap;
+
+/// Below this part of a full bucket messages are dropped by chance.
+const EARLY: u64 = 2;
+/// One sender's part of the whole.
+const SENDER_SHARE: u64 = 2;
+/// A bucket holds at least this many bytes, whatever the rate: the longest message.
+const BURST_MIN: u64 = 128 * 1024;
+
+/// A bucket of one second's bytes.
+#[derive(Clone)]
+pub struct Bucket {
+    level: u64,
+    at: Instant,
+}
+
+impl Bucket {
+    const fn full(rate: u64, now: Now) -> Self {
+        Self {
+            level: burst(rate),
+            at: now.mono,
+        }
+    }
+
+    fn refill(&mut self, rate: u64, now: Now) {
+        let micros = u128::from(now.mono.0.saturating_sub(self.at.0));
+        let more = micros * u128::from(rate) / 1_000_000;
+        let level = more + u128::from(self.level);
+        if rate == 0 || level >= u128::from(burst(rate)) {
+            *self = Self::full(rate, now);
+            return;
+        }
+        // The time of a part of a byte is not given away.
+        let spent = (more * 1_000_000).div_ceil(u128::from(rate));
+        self.at = Instant(self.at.0 + spent as u64);
+        self.level = level as u64;
+    }
+
+    fn take(&mut self, rate: u64, now: Now, bytes: u64) -> bool {
+        self.refill(rate, now);
+        match self.level.checked_sub(bytes) {
+            Some(rest) => {
+                self.level = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes bytes out unless there are too few or, the emptier the likelier, chance refuses.
+    fn take_early(&mut self, rate: u64, now: Now, rng: &mut Rng, bytes: u64) -> bool {
+        self.refill(rate, now);
+        let threshold = burst(rate) / EARLY;
+        if self.level < threshold {
+            let draw = rng.u64() % threshold.max(1);
+            if draw >= self.level {
+                return false;
+            }
+        }
+        self.take(rate, now, bytes)
+    }
+}
+
+const fn burst(rate: u64) -> u64 {
+    if rate == 0 {
+        0
+    } else if rate > BURST_MIN {
+        rate
+    } else {
+        BURST_MIN
+    }
+}
+
+/// All of transit, and each sender to our gateways.
+pub struct Limit {
+    rate: u64,
+    all: Option<Bucket>,
+    senders: BTreeMap<RouterHash, Bucket>,
+    senders_max: usize,
+}
+
+impl Limit {
+    /// `rate` in bytes per second; at most `senders_max` senders are told apart.
+    #[must_use]
+    pub const fn new(rate: u64, senders_max: usize) -> Self {
+        Self {
+            rate,
+            all: None,
+            senders: BTreeMap::new(),
+            senders_max,
+        }
+    }
+
+    /// Another rate from now on.
+    pub const fn set_rate(&mut self, rate: u64) {
+        self.rate = rate;
+    }
+
+    /// Whether transit may send this many bytes now.
+    pub fn admit(&mut self, now: Now, rng: &mut Rng, bytes: usize) -> bool {
+        let rate = self.rate;
+        self.all
+            .get_or_insert_with(|| Bucket::full(rate, now))
+            .take_early(rate, now, rng, bytes as u64)
+    }
+
+    /// Whether `from` may have this many bytes sent through a gateway now. When all senders'
+    /// places are taken the one that was quiet longest loses its own.
+    pub fn admit_sender(&mut self, now: Now, from: RouterHash, bytes: usize) -> bool {
+        let share = self.rate / SENDER_SHARE;
+        if !self.senders.contains_key(&from) {
+            if self.senders.len() >= self.senders_max {
+                let quiet = self.senders.iter().min_by_key(|(_, b)| b.at);
+                if let Some((hash, _)) = quiet.map(|(h, b)| (*h, b.at)) {
+                    self.senders.remove(&hash);
+                }
+            }
+            self.senders.insert(from, Bucket::full(share, now));
+        }
+        self.senders
+            .get_mut(&from)
+            .is_some_and(|b| b.take(share, now, bytes as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    const RATE: u64 = 1_000_000;
+
+    /// Bytes admitted in ten seconds of 1,000-byte messages, `per_ms` each millisecond.
+    fn admitted(per_ms: usize) -> u64 {
+        let (mut limit, mut rng) = (Limit::new(RATE, 4), Rng::from_number(1));
+        let mut sum = 0;
+        for ms in 0..10_000 {
+            let now = Now::default().after(Duration::from_millis(ms));
+            for _ in 0..per_ms {
+                sum += 1000 * u64::from(limit.admit(now, &mut rng, 1000));
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn the_rate_is_kept_and_used() {
+        let busy = admitted(3);
+        assert!((10 * RATE..=11 * RATE).contains(&busy), "{busy}");
+        assert_eq!(admitted(1), 10 * RATE);
+    }
+
+    #[test]
+    fn small_rates_add_up() {
+        let mut limit = Limit::new(2000, 4);
+        let mut rng = Rng::from_number(1);
+        let mut sum = 0;
+        for ms in 0..200_000 {
+            let now = Now::default().after(Duration::from_millis(ms));
+            sum += 1000 * u64::from(limit.admit(now, &mut rng, 1000));
+        }
+        assert!((390_000..=550_000).contains(&sum), "{sum}");
+        assert!(!Limit::new(0, 4).admit(Now::default(), &mut rng, 1));
+    }
+
+    #[test]
+    fn one_sender_has_a_share_and_senders_are_bounded() {
+        let mut limit = Limit::new(RATE, 4);
+        let now = Now::default();
+        let a = RouterHash([1; 32]);
+        let n = (0..1000)
+            .filter(|_| limit.admit_sender(now, a, 1000))
+            .count();
+        assert_eq!(n, 500);
+        assert!(limit.admit_sender(now, RouterHash([2; 32]), 1000));
+        for n in 0..100 {
+            let later = now.after(Duration::from_millis(n));
+            limit.admit_sender(later, RouterHash([n as u8; 32]), 1);
+            assert!(limit.senders.len() <= 4);
+        }
+    }
+}
