@@ -1,5 +1,7 @@
 //! Every bound of the core in one place, with the relations between them asserted.
 
+use core::time::Duration;
+
 // --- wire ---------------------------------------------------------------------------------------
 
 /// Largest I2NP message body in bytes that a tunnel can carry (i2p spec/i2np).
@@ -21,7 +23,20 @@ pub const BUILD_RECORDS_MAX: usize = 8;
 
 // --- relay --------------------------------------------------------------------------------------
 
+/// How long a transit hop is carried: the life of a tunnel and a minute of grace.
+pub const HOP_LIFE: Duration = Duration::from_secs(660);
+/// How far past its expiration a relayed message is still sent on; clocks differ.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
 // --- tunnel -------------------------------------------------------------------------------------
+
+/// Messages of one tunnel that wait for fragments; the oldest is given up for a new one.
+pub const REASSEMBLY_MESSAGES_MAX: usize = 64;
+/// Bytes of one tunnel's fragments that wait for others; the oldest message is given up.
+pub const REASSEMBLY_BYTES_MAX: usize = 256 * 1024;
+/// Longest wait for a missing fragment.
+pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(9);
+const _: () = assert!(REASSEMBLY_BYTES_MAX > I2NP_BODY_MAX + 16);
 
 // --- netdb and peer -----------------------------------------------------------------------------
 

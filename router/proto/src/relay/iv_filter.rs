@@ -75,7 +75,10 @@ impl IvFilter {
         // A quarter at most, so that a full memory still holds several generations.
         let next = next.min((self.bytes_max / 4).next_multiple_of(8).max(8));
         while self.generations.len() >= 2
-            && self.generations.get(1).is_some_and(|g| age(g) >= self.window)
+            && self
+                .generations
+                .get(1)
+                .is_some_and(|g| age(g) >= self.window)
         {
             self.generations.pop_front();
         }

@@ -133,7 +133,8 @@ impl Reassembler {
     /// Gives up the oldest messages other than `id` until a new fragment fits.
     fn make_room(&mut self, id: u32, len: usize) {
         while self.bytes + len > limits::REASSEMBLY_BYTES_MAX
-            || (self.partial.len() >= limits::REASSEMBLY_MESSAGES_MAX && !self.partial.contains_key(&id))
+            || (self.partial.len() >= limits::REASSEMBLY_MESSAGES_MAX
+                && !self.partial.contains_key(&id))
         {
             let others = self.partial.iter().filter(|(other, _)| **other != id);
             let Some((oldest, _)) = others.min_by_key(|(_, p)| p.since) else {
