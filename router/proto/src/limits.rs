@@ -40,6 +40,47 @@ const _: () = assert!(REASSEMBLY_BYTES_MAX > I2NP_BODY_MAX + 16);
 
 // --- netdb and peer -----------------------------------------------------------------------------
 
+/// Routers that a DatabaseLookup may exclude (i2p spec/i2np).
+pub const LOOKUP_EXCLUDED_MAX: usize = 512;
+/// Bytes of a reseed file.
+pub const SU3_MAX: usize = 4 * 1024 * 1024;
+/// RouterInfos of a reseed file.
+pub const RESEED_ROUTERS_MAX: usize = 1000;
+/// RouterInfos kept. When full, the one published longest ago goes, if the new one is newer.
+pub const ROUTERS_MAX: usize = 6000;
+/// Serialised bytes of all RouterInfos kept; when reached, the same rule holds.
+pub const ROUTERS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// LeaseSets kept for the router itself, as a floodfill. When full, the one that ends first goes.
+pub const LEASE_SETS_MAX: usize = 4096;
+/// LeaseSets kept for one client destination; the same rule.
+pub const CLIENT_LEASE_SETS_MAX: usize = 256;
+/// Serialised bytes of all LeaseSets kept; when reached, new ones are refused.
+pub const LEASE_SETS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Lookups under way; when full, new ones fail at once.
+pub const LOOKUPS_MAX: usize = 128;
+/// Of those, lookups that the netDb started for itself.
+pub const OWN_LOOKUPS_MAX: usize = 48;
+/// Floodfills asked in one lookup.
+pub const LOOKUP_STEPS: usize = 10;
+/// Questions of one lookup in flight.
+pub const LOOKUP_PARALLEL: usize = 2;
+/// Routers of one search reply that are followed.
+pub const SEARCH_REPLY_FOLLOWED: usize = 16;
+/// Published values being confirmed at once, one for each destination.
+pub const PUBLISHING_MAX: usize = 64;
+/// Floodfills tried for one publication.
+pub const PUBLISH_ATTEMPTS: usize = 15;
+/// Outputs of the netDb that wait; floods and answers to others are dropped when full.
+pub const NETDB_OUTPUTS_MAX: usize = 2048;
+/// Floodfills remembered for not answering; the one soonest forgiven goes.
+pub const STRIKES_MAX: usize = 512;
+/// Peer profiles kept. When full, the one not touched for longest goes.
+pub const PROFILES_MAX: usize = 4096;
+/// Routers or addresses banned at once. When full, the ban that ends first goes.
+pub const BANS_MAX: usize = 1024;
+
+const _: () = assert!(OWN_LOOKUPS_MAX < LOOKUPS_MAX && LOOKUP_PARALLEL < LOOKUP_STEPS);
+
 // --- garlic -------------------------------------------------------------------------------------
 
 // --- stream -------------------------------------------------------------------------------------

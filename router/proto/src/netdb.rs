@@ -1,1 +1,612 @@
-//! The network database: values, lookups, publishing, floodfill duty.
+//! The network database: what we know of routers and destinations, how we find out more, how we
+//! are found, and the duties of a floodfill (i2p docs/how/network-database).
+//!
+//! It knows no tunnels and no links: messages leave through [`NetDbOutput`], paths come from
+//! [`Paths`]. Only [`NetDb::handle_timeout`] asks for paths; everything else just makes it due,
+//! so call it whenever [`NetDb::deadline`] has come, which may be at once.
+//! LeaseSets of one context never answer another.
+
+pub mod closest;
+mod explore;
+mod flood;
+mod lookup;
+mod publish;
+pub mod reseed;
+pub mod routing_key;
+pub mod store;
+mod strikes;
+#[cfg(test)]
+mod tests;
+
+use crate::limits;
+use crate::peer::constraint::Reach;
+use crate::peer::profile::Observation;
+use crate::rng::Rng;
+use crate::router::output::Persist;
+use crate::secret::Secret;
+use crate::time::{Date, Instant, Now};
+use crate::wire::error::{Cause, Result, WireError};
+use crate::wire::hash::{DestHash, MessageId, RouterHash, TunnelId};
+use crate::wire::i2np::search_reply::DatabaseSearchReply;
+use crate::wire::i2np::status::DeliveryStatus;
+use crate::wire::i2np::store::{DatabaseStore, Entry};
+use crate::wire::i2np::{Message, kind, lookup::DatabaseLookup};
+use crate::wire::lease_set2::LeaseSet2;
+use crate::wire::router_info::RouterInfo;
+use core::time::Duration;
+use explore::Explorer;
+use lookup::Lookup;
+use publish::Publication;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use store::{Put, Store};
+use strikes::Strikes;
+
+/// Clocks of others may be ahead of ours by this much.
+const AHEAD: Duration = Duration::from_secs(120);
+/// No lease may end later than this from now.
+const LEASE_AHEAD: Duration = Duration::from_secs(15 * 60);
+/// Messages of the netDb are worth nothing after this time.
+const MESSAGE_LIFE: Duration = Duration::from_secs(20);
+/// Expired values are looked for this often.
+const PRUNE: Duration = Duration::from_secs(60);
+/// During this time after the start no RouterInfo expires: those on disk may be old.
+const START: Duration = Duration::from_secs(3600);
+
+/// Settings of a [`NetDb`].
+#[derive(Clone, Copy, Debug)]
+pub struct NetDbConfig {
+    /// Our router hash.
+    pub us: RouterHash,
+    /// Network id; RouterInfos of others are refused.
+    pub net_id: u8,
+    /// Do the duties of a floodfill.
+    pub floodfill: bool,
+    /// Lowest version `0.9.NN` of a floodfill that is asked or stored to.
+    pub min_floodfill_version: u16,
+    /// Addresses that we can dial.
+    pub reach: Reach,
+}
+
+/// Whose netDb it is: the router's own, or that of one local destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Context {
+    /// The router: exploratory tunnels and links.
+    Router,
+    /// A destination, by a number of the caller.
+    Client(u32),
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A RouterInfo.
+    Router(RouterHash),
+    /// A LeaseSet.
+    LeaseSet(DestHash),
+}
+
+impl Target {
+    const fn key(&self) -> &[u8; 32] {
+        match self {
+            Self::Router(h) => h.as_bytes(),
+            Self::LeaseSet(h) => h.as_bytes(),
+        }
+    }
+}
+
+/// Number of a lookup; lookups that joined share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupId(pub u64);
+
+/// An inbound tunnel that answers can come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyPath {
+    /// Its gateway.
+    pub gateway: RouterHash,
+    /// Its id there.
+    pub tunnel: TunnelId,
+}
+
+/// The tunnels as the netDb sees them.
+pub trait Paths {
+    /// An inbound tunnel of that context's pool.
+    fn reply_path(&self, ctx: Context, rng: &mut Rng) -> Option<ReplyPath>;
+    /// Whether that context has an outbound tunnel.
+    fn has_outbound(&self, ctx: Context) -> bool;
+}
+
+/// How a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Plain, over the link with this router.
+    Link(RouterHash),
+    /// In garlic for our router key that came over a link.
+    RouterGarlic,
+    /// Out of an inbound tunnel of the context, plain or in garlic for our router key.
+    Tunnel,
+    /// In one-time garlic under this tag, see [`NetDbOutput::ExpectTag`].
+    Reply([u8; 8]),
+}
+
+impl Source {
+    /// Whether it came without a tunnel of ours.
+    const fn is_direct(self) -> bool {
+        matches!(self, Self::Link(_) | Self::RouterGarlic)
+    }
+}
+
+/// What the netDb asks for.
+#[derive(Clone)]
+pub enum NetDbOutput {
+    /// Send a message to a router.
+    Send {
+        /// Whose tunnel to use.
+        ctx: Context,
+        /// The router; its RouterInfo is known unless it is a reply.
+        to: RouterHash,
+        /// The message.
+        message: Message,
+        /// Seal it in router garlic under this X25519 key of `to`.
+        seal: Option<[u8; 32]>,
+        /// Over a link with `to`; otherwise out of an outbound tunnel of `ctx`.
+        direct: bool,
+    },
+    /// Send a message into somebody's inbound tunnel: as TunnelGateway over a link with its
+    /// gateway. It is sealed already if that was asked for.
+    SendTunnel {
+        /// The gateway.
+        gateway: RouterHash,
+        /// Tunnel id there.
+        tunnel: TunnelId,
+        /// The message.
+        message: Message,
+    },
+    /// A reply as one-time garlic is to be expected out of the context's inbound tunnels.
+    ExpectTag {
+        /// The context.
+        ctx: Context,
+        /// Its tag.
+        tag: [u8; 8],
+        /// Its key.
+        key: Secret<32>,
+        /// Forget it then.
+        until: Instant,
+    },
+    /// A lookup succeeded; the value is in the netDb.
+    Found {
+        /// The lookup.
+        id: LookupId,
+        /// Its context.
+        ctx: Context,
+        /// What was found.
+        target: Target,
+    },
+    /// A lookup ended without success.
+    NotFound {
+        /// The lookup.
+        id: LookupId,
+        /// Its context.
+        ctx: Context,
+        /// What was not found.
+        target: Target,
+    },
+    /// Something to keep over a restart.
+    Persist(Persist),
+    /// A floodfill answered, or did not.
+    Observed {
+        /// The floodfill.
+        router: RouterHash,
+        /// What it did.
+        what: Observation,
+    },
+}
+
+/// The network database.
+pub struct NetDb {
+    config: NetDbConfig,
+    store: Store,
+    own: Option<Arc<RouterInfo>>,
+    lookups: BTreeMap<LookupId, Lookup>,
+    next_id: u64,
+    publications: BTreeMap<publish::Slot, Publication>,
+    strikes: Strikes,
+    explorer: Explorer,
+    started: Option<Instant>,
+    prune_at: Instant,
+    outputs: VecDeque<NetDbOutput>,
+    dropped: u64,
+}
+
+impl NetDb {
+    /// An empty netDb.
+    #[must_use]
+    pub fn new(config: NetDbConfig) -> Self {
+        Self {
+            config,
+            store: Store::default(),
+            own: None,
+            lookups: BTreeMap::new(),
+            next_id: 1,
+            publications: BTreeMap::new(),
+            strikes: Strikes::default(),
+            explorer: Explorer::default(),
+            started: None,
+            prune_at: Instant(0),
+            outputs: VecDeque::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Takes a verified RouterInfo from the disk, a seed or a reseed file in; of whatever age.
+    /// Whether it is of our network and new to us.
+    pub fn load(&mut self, info: Arc<RouterInfo>) -> bool {
+        self.admissible(&info).is_ok() && self.store.put_router(info, true).0.is_news()
+    }
+
+    /// A router; ourselves too, once [`NetDb::publish_router`] or [`NetDb::set_own`] was called.
+    #[must_use]
+    pub fn router(&self, hash: &RouterHash) -> Option<Arc<RouterInfo>> {
+        match &self.own {
+            Some(own) if *hash == self.config.us => Some(Arc::clone(own)),
+            _ => self.store.router(hash).cloned(),
+        }
+    }
+
+    /// All other routers in the order of their hashes.
+    pub fn routers(&self) -> impl Iterator<Item = &Arc<RouterInfo>> {
+        self.store.routers()
+    }
+
+    /// A LeaseSet of the context, expired or not.
+    #[must_use]
+    pub fn lease_set(&self, ctx: Context, dest: &DestHash) -> Option<Arc<LeaseSet2>> {
+        self.store.lease_set(ctx, dest).cloned()
+    }
+
+    /// Number of other routers.
+    #[must_use]
+    pub fn router_count(&self) -> usize {
+        self.store.router_count()
+    }
+
+    /// Number of other floodfills.
+    #[must_use]
+    pub fn floodfill_count(&self) -> usize {
+        self.store.floodfill_count()
+    }
+
+    /// Number of LeaseSets of all contexts.
+    #[must_use]
+    pub fn lease_set_count(&self) -> usize {
+        self.store.lease_set_count()
+    }
+
+    /// Outputs that were dropped because the queue was full.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Forgets a router, for example one whose identity is banned.
+    pub fn forget_router(&mut self, hash: &RouterHash) {
+        if self.store.remove_router(hash) {
+            self.persist(*hash, None);
+        }
+    }
+
+    /// Takes a LeaseSet in that came as a clove from its owner; expired, future or older ones are
+    /// left out. Whether it is new. A lookup for it in the same context succeeds.
+    pub fn insert_lease_set(&mut self, now: Now, ctx: Context, ls: LeaseSet2) -> bool {
+        if timely(&ls, now.wall).is_err() {
+            return false;
+        }
+        let target = Target::LeaseSet(ls.hash());
+        let put = self.store.put_lease_set(now.wall, ctx, Arc::new(ls), false);
+        if put.is_news() {
+            self.succeed(now, Some(ctx), target);
+        }
+        put.is_news()
+    }
+
+    /// Takes a RouterInfo in that was verified elsewhere, such as by a handshake. Whether it is
+    /// new.
+    pub fn insert_router(&mut self, now: Now, info: Arc<RouterInfo>) -> bool {
+        let fresh = self
+            .admissible(&info)
+            .and_then(|()| self.fresh(&info, now.wall));
+        fresh.is_ok() && self.put_router(now, info, true).is_news()
+    }
+
+    /// Takes the bytes of a RouterInfo in that a router sent over its link (not in a tunnel);
+    /// floods it when `flood` and we are a floodfill. Whether it is new.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn insert_router_bytes(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        from: RouterHash,
+        bytes: &[u8],
+        flood: bool,
+    ) -> Result<bool> {
+        let (info, put) = self.take_router(now, bytes, None, true)?;
+        if let Some(info) = info
+            && flood
+            && put.is_news()
+        {
+            self.flood_router(now, rng, &info, Some(from));
+        }
+        Ok(put.is_news())
+    }
+
+    /// A message for the netDb: DatabaseStore, DatabaseLookup, DatabaseSearchReply, or a
+    /// DeliveryStatus. `ctx` is the pool whose tunnel it came out of, the router's for links.
+    /// `Ok(false)`: not ours, such as a DeliveryStatus that nobody here waits for.
+    ///
+    /// # Errors
+    /// What is wrong with the message.
+    pub fn handle_message(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        ctx: Context,
+        source: Source,
+        message: &Message,
+    ) -> Result<bool> {
+        match message.kind {
+            kind::DATABASE_STORE => {
+                let store = DatabaseStore::parse(&message.body)?;
+                self.on_store(now, rng, ctx, source, store)?;
+            }
+            kind::DATABASE_LOOKUP => {
+                let lookup = DatabaseLookup::parse(&message.body)?;
+                if source.is_direct() {
+                    self.on_lookup(now, rng, source, &lookup);
+                }
+            }
+            kind::DATABASE_SEARCH_REPLY => {
+                let reply = DatabaseSearchReply::parse(&message.body)?;
+                self.on_search_reply(now, ctx, source, &reply);
+            }
+            kind::DELIVERY_STATUS => {
+                let status = DeliveryStatus::parse(&message.body)?;
+                return Ok(self.on_confirmed(now, rng, ctx, status.id));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<NetDbOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`NetDb::handle_timeout`] has to be called.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let lookups = self.lookups.values().map(|l| l.due);
+        let publications = self.publications.values().filter_map(|p| p.due);
+        lookups
+            .chain(publications)
+            .chain([self.prune_at, self.explorer.due])
+            .min()
+    }
+
+    /// Does what is due: questions, stores, exploration, expiry.
+    pub fn handle_timeout(&mut self, now: Now, rng: &mut Rng, paths: &dyn Paths) {
+        let started = *self.started.get_or_insert(now.mono);
+        if self.prune_at <= now.mono {
+            self.prune_at = now.mono + PRUNE;
+            self.store.expire_lease_sets(now.wall);
+            if now.mono.since(started) >= START {
+                for hash in self.store.expire_routers(now.wall, self.config.floodfill) {
+                    self.persist(hash, None);
+                }
+            }
+        }
+        self.drive_exploration(now, rng);
+        self.drive_publications(now, rng, paths);
+        self.drive_lookups(now, rng, paths);
+    }
+
+    /// Ends everything of a client's context.
+    pub fn drop_context(&mut self, ctx: Context) {
+        self.store.drop_context(ctx);
+        self.lookups.retain(|_, l| l.ctx != ctx);
+        self.publications.retain(|slot, _| slot.ctx != ctx);
+    }
+
+    fn on_store(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        ctx: Context,
+        source: Source,
+        store: DatabaseStore,
+    ) -> Result<()> {
+        match store.entry {
+            Entry::Router(bytes) => {
+                let target = Target::Router(RouterHash(store.key));
+                let asked = self.is_asked(ctx, &target);
+                // Out of a tunnel only what was asked for; reply fields count only direct.
+                if !source.is_direct() && !asked {
+                    return Ok(());
+                }
+                let taken = self.take_router(now, &bytes, Some(store.key), source.is_direct());
+                self.score_answer(now, ctx, source, &target, taken.is_ok());
+                let (info, put) = taken?;
+                self.succeed(now, None, target);
+                if source.is_direct() {
+                    self.confirm(now, rng, store.reply);
+                    if let (Some(info), Some(_)) = (info, store.reply)
+                        && put.is_news()
+                    {
+                        self.flood_router(now, rng, &info, link_of(source));
+                    }
+                }
+                Ok(())
+            }
+            Entry::LeaseSet2(bytes) => {
+                let target = Target::LeaseSet(DestHash(store.key));
+                let asked = self.is_asked(ctx, &target);
+                let duty = self.config.floodfill && source.is_direct() && ctx == Context::Router;
+                if !asked && !duty {
+                    return Ok(());
+                }
+                let taken = self.take_lease_set(now, ctx, &bytes, store.key, duty);
+                self.score_answer(now, ctx, source, &target, taken.is_ok());
+                let (ls, put) = taken?;
+                self.succeed(now, Some(ctx), target);
+                if duty {
+                    self.confirm(now, rng, store.reply);
+                    if store.reply.is_some() && put.is_news() {
+                        self.flood_lease_set(now, rng, &ls, link_of(source));
+                    }
+                }
+                Ok(())
+            }
+            Entry::LeaseSet(_) | Entry::Other(..) => {
+                Err(WireError::new("DatabaseStore.type", Cause::Unsupported))
+            }
+        }
+    }
+
+    /// Checks a RouterInfo and takes it in; `None` when one as new was known, so that it was not
+    /// worth checking the signature.
+    fn take_router(
+        &mut self,
+        now: Now,
+        bytes: &[u8],
+        key: Option<[u8; 32]>,
+        served: bool,
+    ) -> Result<(Option<Arc<RouterInfo>>, Put)> {
+        let unverified = RouterInfo::parse(bytes)?;
+        let peek = unverified.peek();
+        let hash = peek.hash();
+        if key.is_some_and(|k| k != hash.0) {
+            return Err(WireError::invalid("DatabaseStore.key"));
+        }
+        self.admissible(peek)?;
+        self.fresh(peek, now.wall)?;
+        let known = self.store.router(&hash);
+        if hash == self.config.us || known.is_some_and(|k| k.published() >= peek.published()) {
+            return Ok((None, Put::Kept));
+        }
+        let info = Arc::new(unverified.verify()?);
+        let put = self.put_router(now, Arc::clone(&info), served);
+        Ok((Some(info), put))
+    }
+
+    fn put_router(&mut self, now: Now, info: Arc<RouterInfo>, served: bool) -> Put {
+        let hash = info.hash();
+        if hash == self.config.us {
+            return Put::Kept;
+        }
+        let (put, gone) = self.store.put_router(Arc::clone(&info), served);
+        if put.is_news() {
+            self.persist(hash, Some(info));
+            self.succeed(now, None, Target::Router(hash));
+            self.wake_lookups(now.mono);
+        }
+        for hash in gone {
+            self.persist(hash, None);
+        }
+        put
+    }
+
+    fn take_lease_set(
+        &mut self,
+        now: Now,
+        ctx: Context,
+        bytes: &[u8],
+        key: [u8; 32],
+        served: bool,
+    ) -> Result<(Arc<LeaseSet2>, Put)> {
+        let unverified = LeaseSet2::parse(bytes)?;
+        let peek = unverified.peek();
+        if peek.hash().0 != key {
+            return Err(WireError::invalid("DatabaseStore.key"));
+        }
+        timely(peek, now.wall)?;
+        let ls = Arc::new(unverified.verify()?);
+        let put = self
+            .store
+            .put_lease_set(now.wall, ctx, Arc::clone(&ls), served);
+        Ok((ls, put))
+    }
+
+    /// Whether a RouterInfo is one of our network that can be used at all.
+    fn admissible(&self, info: &RouterInfo) -> Result<()> {
+        if info.net_id() != Some(self.config.net_id) {
+            return Err(WireError::invalid("RouterInfo.netId"));
+        }
+        if info.version().is_none() {
+            return Err(WireError::invalid("RouterInfo.router.version"));
+        }
+        if !info.addresses().iter().any(|a| a.static_key().is_some()) {
+            return Err(WireError::invalid("RouterInfo.addresses"));
+        }
+        Ok(())
+    }
+
+    fn fresh(&self, info: &RouterInfo, now: Date) -> Result<()> {
+        let life = self.store.router_life(self.config.floodfill);
+        if info.published() > now + AHEAD || now.since(info.published()) > life {
+            return Err(WireError::invalid("RouterInfo.published"));
+        }
+        Ok(())
+    }
+
+    fn message_id(rng: &mut Rng) -> MessageId {
+        MessageId(rng.nonzero_u32())
+    }
+
+    fn persist(&mut self, hash: RouterHash, info: Option<Arc<RouterInfo>>) {
+        self.push(NetDbOutput::Persist(Persist::Router { hash, info }));
+    }
+
+    fn observed(&mut self, now: Instant, router: RouterHash, what: Observation) {
+        match what {
+            Observation::LookupFailed => self.strikes.failed(now, router),
+            _ => self.strikes.answered(&router),
+        }
+        self.push(NetDbOutput::Observed { router, what });
+    }
+
+    fn push(&mut self, output: NetDbOutput) {
+        let vital = matches!(
+            output,
+            NetDbOutput::Found { .. } | NetDbOutput::NotFound { .. }
+        );
+        // Ends of lookups are bounded by the number of lookups.
+        if vital || self.outputs.len() < limits::NETDB_OUTPUTS_MAX {
+            self.outputs.push_back(output);
+        } else {
+            self.dropped += 1;
+        }
+    }
+}
+
+/// Whether a LeaseSet holds now: not over, not from the future, no lease too far ahead.
+fn timely(ls: &LeaseSet2, now: Date) -> Result<()> {
+    if ls.published() > now + AHEAD {
+        return Err(WireError::invalid("LeaseSet2.published"));
+    }
+    if ls.life_left(now).is_zero() {
+        return Err(WireError::invalid("LeaseSet2.expires"));
+    }
+    if ls.leases().iter().any(|l| l.expires > now + LEASE_AHEAD) {
+        return Err(WireError::invalid("Lease2.end_date"));
+    }
+    Ok(())
+}
+
+const fn link_of(source: Source) -> Option<RouterHash> {
+    match source {
+        Source::Link(hash) => Some(hash),
+        _ => None,
+    }
+}

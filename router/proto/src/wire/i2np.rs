@@ -3,7 +3,10 @@
 //! A [`Message`] keeps its body unparsed, because relays forward every type untouched; the
 //! modules below parse bodies on local delivery.
 
+pub mod lookup;
+pub mod search_reply;
 pub mod status;
+pub mod store;
 pub mod tunnel;
 
 use super::cursor::{Reader, Writer};

@@ -56,8 +56,9 @@ pub fn gunzip(bytes: &[u8], max: usize) -> Result<(GzipHeader, Vec<u8>)> {
     Ok((header, plain))
 }
 
-/// Inflates one deflate stream off the front of `packed`: bytes used, and the content.
-fn inflate(packed: &[u8], max: usize) -> Result<(usize, Vec<u8>)> {
+/// Inflates one deflate stream off the front of `packed` to at most `max` bytes: bytes used, and
+/// the content.
+pub fn inflate(packed: &[u8], max: usize) -> Result<(usize, Vec<u8>)> {
     let mut state = Box::<DecompressorOxide>::default();
     let mut out = vec![0; max.min(packed.len().saturating_mul(2).max(256))];
     let (mut used, mut filled) = (0, 0);
@@ -140,7 +141,9 @@ const fn crc_table() -> [u32; 256] {
     table
 }
 
-fn crc32(data: &[u8]) -> u32 {
+/// CRC-32 as gzip and zip use it.
+#[must_use]
+pub fn crc32(data: &[u8]) -> u32 {
     let mut c = u32::MAX;
     for b in data {
         c = CRC_TABLE[((c ^ u32::from(*b)) & 0xff) as usize] ^ (c >> 8);

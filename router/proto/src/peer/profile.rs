@@ -1,0 +1,317 @@
+//! What we saw a router do, fading with time (i2p docs/how/peer-selection).
+
+use crate::limits;
+use crate::time::Date;
+use crate::wire::cursor::{Reader, Writer};
+use crate::wire::error::{Result, WireError};
+use crate::wire::hash::RouterHash;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Counts halve in this time.
+const HALF_LIFE: Duration = Duration::from_secs(6 * 3600);
+/// A count of one.
+const ONE: u32 = 256;
+/// After a failed dial the router is left alone for this long.
+const UNREACHABLE: Duration = Duration::from_secs(10 * 60);
+/// A profile not touched for this long is forgotten.
+const FORGET: Duration = Duration::from_secs(72 * 3600);
+/// First byte of a serialised profile.
+const VERSION: u8 = 1;
+
+/// One thing that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// Agreed to be a hop.
+    Agreed,
+    /// Declined to be a hop.
+    Declined,
+    /// Was a hop of a build that nobody answered.
+    NoReply,
+    /// Was a hop of a tunnel that failed its test.
+    TunnelFailed,
+    /// Could not be dialled, or the handshake failed.
+    Unreachable,
+    /// A link came up.
+    Connected,
+    /// Answered a lookup.
+    LookupAnswered,
+    /// Left a lookup or a store unanswered.
+    LookupFailed,
+}
+
+/// Counts of one router, in 1/256, as of `updated`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    agreed: u32,
+    declined: u32,
+    no_reply: u32,
+    unreachable: u32,
+    lookups: u32,
+    lookups_failed: u32,
+    updated: Date,
+    last_unreachable: Date,
+}
+
+impl Profile {
+    fn decay(&mut self, now: Date) {
+        let steps = now.since(self.updated).as_secs() / HALF_LIFE.as_secs();
+        if steps == 0 {
+            return;
+        }
+        let shift = u32::try_from(steps).unwrap_or(u32::MAX).min(31);
+        for n in self.counts() {
+            *n >>= shift;
+        }
+        self.updated = now;
+    }
+
+    const fn counts(&mut self) -> [&mut u32; 6] {
+        [
+            &mut self.agreed,
+            &mut self.declined,
+            &mut self.no_reply,
+            &mut self.unreachable,
+            &mut self.lookups,
+            &mut self.lookups_failed,
+        ]
+    }
+
+    fn observe(&mut self, now: Date, what: Observation) {
+        self.decay(now);
+        if self.updated == Date::default() {
+            self.updated = now;
+        }
+        let count = match what {
+            Observation::Agreed => &mut self.agreed,
+            Observation::Declined => &mut self.declined,
+            Observation::NoReply | Observation::TunnelFailed => &mut self.no_reply,
+            Observation::Unreachable => {
+                self.last_unreachable = now;
+                &mut self.unreachable
+            }
+            Observation::Connected => {
+                self.last_unreachable = Date::default();
+                self.unreachable /= 2;
+                return;
+            }
+            Observation::LookupAnswered => &mut self.lookups,
+            Observation::LookupFailed => &mut self.lookups_failed,
+        };
+        *count = count.saturating_add(ONE);
+    }
+
+    /// Share of good experience as a hop in 0..=1000; 500 for a stranger.
+    #[must_use]
+    pub fn score(&self) -> u32 {
+        let good = u64::from(self.agreed) + u64::from(ONE);
+        let bad = u64::from(self.declined)
+            + 2 * u64::from(self.no_reply)
+            + 4 * u64::from(self.unreachable)
+            + u64::from(ONE);
+        u32::try_from(1000 * good / (good + bad)).unwrap_or(0)
+    }
+
+    /// Whether it should only be taken when nobody else is left: not to be dialled lately, or
+    /// nearly always declining or silent.
+    #[must_use]
+    pub fn is_failing(&self, now: Date) -> bool {
+        let dead = self.last_unreachable != Date::default()
+            && now.since(self.last_unreachable) < UNREACHABLE;
+        let bad = self.declined + self.no_reply.saturating_mul(2);
+        dead || (bad >= 4 * ONE && bad / 8 > self.agreed)
+    }
+
+    /// Writes 33 bytes: version, six counts, seconds of the last change and of the last failed
+    /// dial.
+    #[must_use]
+    pub fn to_bytes(mut self) -> Vec<u8> {
+        let (updated, dead) = (self.updated.secs(), self.last_unreachable.secs());
+        let mut w = Writer::with_capacity(33);
+        w.u8(VERSION);
+        for n in self.counts() {
+            w.u32(*n);
+        }
+        w.u32(u32::try_from(updated).unwrap_or(u32::MAX));
+        w.u32(u32::try_from(dead).unwrap_or(u32::MAX));
+        w.into_vec()
+    }
+
+    /// Parses what [`Profile::to_bytes`] wrote.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let mut r = Reader::new(bytes);
+        if r.u8("Profile.version")? != VERSION {
+            return Err(WireError::invalid("Profile.version"));
+        }
+        let mut out = Self::default();
+        for n in out.counts() {
+            *n = r.u32("Profile.count")?.min(u32::MAX / 16);
+        }
+        out.updated = Date::from_secs(u64::from(r.u32("Profile.updated")?));
+        out.last_unreachable = Date::from_secs(u64::from(r.u32("Profile.last_unreachable")?));
+        r.finish("Profile")?;
+        Ok(out)
+    }
+}
+
+/// Profiles of all routers that we dealt with, at most [`limits::PROFILES_MAX`].
+#[derive(Clone, Debug, Default)]
+pub struct Profiles {
+    map: BTreeMap<RouterHash, Profile>,
+    dirty: BTreeSet<RouterHash>,
+}
+
+impl Profiles {
+    /// No profiles.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a saved profile in; one that does not parse or is too old is left out.
+    pub fn load(&mut self, now: Date, router: RouterHash, bytes: &[u8]) {
+        if let Ok(profile) = Profile::parse(bytes)
+            && now.since(profile.updated) < FORGET
+        {
+            self.make_room(&router);
+            self.map.insert(router, profile);
+        }
+    }
+
+    /// Notes what a router did.
+    pub fn observe(&mut self, now: Date, router: RouterHash, what: Observation) {
+        self.make_room(&router);
+        self.map.entry(router).or_default().observe(now, what);
+        self.dirty.insert(router);
+    }
+
+    /// The profile of a router; `None` for a stranger.
+    #[must_use]
+    pub fn get(&self, router: &RouterHash) -> Option<&Profile> {
+        self.map.get(router)
+    }
+
+    /// [`Profile::score`], 500 for a stranger.
+    #[must_use]
+    pub fn score(&self, router: &RouterHash) -> u32 {
+        self.get(router).map_or(500, Profile::score)
+    }
+
+    /// [`Profile::is_failing`], `false` for a stranger.
+    #[must_use]
+    pub fn is_failing(&self, now: Date, router: &RouterHash) -> bool {
+        self.get(router).is_some_and(|p| p.is_failing(now))
+    }
+
+    /// Number of profiles.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// Profiles that changed since the last call, serialised; `None` for one that is gone. At
+    /// most `n`, the rest waits for the next call.
+    pub fn take_changed(&mut self, n: usize) -> Vec<(RouterHash, Option<Vec<u8>>)> {
+        let mut out = Vec::new();
+        while out.len() < n
+            && let Some(hash) = self.dirty.pop_first()
+        {
+            out.push((hash, self.map.get(&hash).map(|p| p.to_bytes())));
+        }
+        out
+    }
+
+    /// Forgets what was not touched for three days.
+    pub fn prune(&mut self, now: Date) {
+        let dirty = &mut self.dirty;
+        self.map.retain(|hash, p| {
+            let keep = now.since(p.updated) < FORGET;
+            if !keep {
+                dirty.insert(*hash);
+            }
+            keep
+        });
+    }
+
+    fn make_room(&mut self, newcomer: &RouterHash) {
+        if self.map.len() < limits::PROFILES_MAX || self.map.contains_key(newcomer) {
+            return;
+        }
+        let oldest = self.map.iter().min_by_key(|(_, p)| p.updated);
+        if let Some(hash) = oldest.map(|(h, _)| *h) {
+            self.map.remove(&hash);
+            self.dirty.insert(hash);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const T: Date = Date::from_secs(1_700_000_000);
+
+    fn hash(n: u8) -> RouterHash {
+        RouterHash([n; 32])
+    }
+
+    #[test]
+    fn good_and_bad_fade() {
+        let mut p = Profiles::new();
+        for _ in 0..10 {
+            p.observe(T, hash(1), Observation::Agreed);
+            p.observe(T, hash(2), Observation::Declined);
+        }
+        assert!(p.score(&hash(1)) > 900 && p.score(&hash(2)) < 100);
+        assert!(p.is_failing(T, &hash(2)) && !p.is_failing(T, &hash(1)));
+        p.observe(T + DAY, hash(2), Observation::Agreed);
+        assert!(!p.is_failing(T + DAY, &hash(2)));
+        p.observe(T, hash(3), Observation::Unreachable);
+        assert!(p.is_failing(T, &hash(3)) && !p.is_failing(T + DAY, &hash(3)));
+        p.observe(T, hash(3), Observation::Connected);
+        assert!(!p.is_failing(T, &hash(3)));
+    }
+
+    #[test]
+    fn saved_and_loaded() {
+        let mut p = Profiles::new();
+        p.observe(T, hash(1), Observation::Agreed);
+        p.observe(T, hash(1), Observation::LookupFailed);
+        let saved = p.take_changed(10);
+        assert!(p.take_changed(10).is_empty());
+        let mut q = Profiles::new();
+        let bytes = saved[0].1.clone().unwrap();
+        assert_eq!(bytes.len(), 33);
+        q.load(T, hash(1), &bytes);
+        assert_eq!(q.get(&hash(1)), p.get(&hash(1)));
+        for n in 0..bytes.len() {
+            assert!(Profile::parse(&bytes[..n]).is_err());
+        }
+        q.load(T + DAY * 4, hash(2), &bytes);
+        assert_eq!(q.len(), 1);
+        q.prune(T + DAY * 4);
+        assert_eq!(q.take_changed(1), vec![(hash(1), None)]);
+    }
+
+    #[test]
+    fn never_more_than_the_limit() {
+        let mut p = Profiles::new();
+        for n in 0..limits::PROFILES_MAX as u64 + 100 {
+            let mut h = [0; 32];
+            h[..8].copy_from_slice(&n.to_be_bytes());
+            p.observe(
+                T + Duration::from_secs(n),
+                RouterHash(h),
+                Observation::Agreed,
+            );
+        }
+        assert_eq!(p.len(), limits::PROFILES_MAX);
+    }
+}
