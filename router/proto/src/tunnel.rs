@@ -343,6 +343,15 @@ impl Tunnels {
         self.wake(now.mono);
     }
 
+    /// A link ended. The closest hop of an inbound tunnel is dialled again: it may have no other
+    /// way to reach us.
+    pub fn link_lost(&mut self, peer: RouterHash) {
+        let mut live = self.inbound.values().filter(|t| t.listed());
+        if live.any(|t| t.hops.last() == Some(&peer)) {
+            self.outputs.push_back(TunnelOutput::Dial(peer));
+        }
+    }
+
     /// What to do next.
     pub fn poll_output(&mut self) -> Option<TunnelOutput> {
         self.outputs.pop_front()

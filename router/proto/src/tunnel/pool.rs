@@ -1,5 +1,5 @@
-//! How fast a pool may build: a burst for all wanted tunnels, then a pace that slows down while
-//! everything fails.
+//! How fast a pool may build: a burst for all wanted tunnels, each twice, then a pace that slows
+//! down while everything fails.
 //!
 //! What is built when is decided in `super::own`.
 
@@ -56,7 +56,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    fn new(burst: usize, now: Instant) -> Self {
+    fn new(quantity: usize, now: Instant) -> Self {
+        let burst = 2 * quantity;
         Self {
             burst,
             tokens: burst,

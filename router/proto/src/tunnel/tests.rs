@@ -201,6 +201,39 @@ fn silence_is_a_timeout_and_a_late_answer_still_counts() {
 }
 
 #[test]
+fn what_cannot_be_dialled_is_replaced_at_once() {
+    let mut net = started(12);
+    net.run(secs(1));
+    let first = net.us.outbound(PoolId::EXPLORATORY).next().unwrap().first;
+    let built = net.us.stats().built;
+    net.us.unreachable(net.now, first);
+    net.run(secs(1));
+    assert_eq!(good(&net, PoolId::EXPLORATORY).1, 2);
+    assert!(net.us.stats().built > built);
+    let mut net = started(12);
+    net.turn();
+    let peer = net.us.outputs.iter().find_map(|o| match o {
+        TunnelOutput::Dial(peer) => Some(*peer),
+        _ => None,
+    });
+    net.us.unreachable(net.now, peer.unwrap());
+    net.turn();
+    assert!(net.us.builds.len() > 4);
+    assert!(net.us.stats().unreachable > 0);
+}
+
+#[test]
+fn the_closest_hop_is_dialled_again_when_its_link_ends() {
+    let mut net = started(12);
+    net.run(secs(1));
+    let last = net.us.inbound(PoolId::EXPLORATORY).next().unwrap().last;
+    net.us.link_lost(RouterHash([3; 32]));
+    assert!(net.us.poll_output().is_none());
+    net.us.link_lost(last);
+    assert!(matches!(net.us.poll_output(), Some(TunnelOutput::Dial(peer)) if peer == last));
+}
+
+#[test]
 fn messages_go_out_and_come_in() {
     let mut net = started(12);
     net.us.add_pool(net.now, CLIENT, THREE);

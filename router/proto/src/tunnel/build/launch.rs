@@ -23,6 +23,7 @@ use crate::tunnel::{MESSAGE_LIFE, OutboundId, TagUse, TunnelOutput, Tunnels};
 use crate::wire::hash::{MessageId, RouterHash, TunnelId};
 use crate::wire::i2np::{Message, kind};
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 /// A build without an answer counts as failed after this.
 const TIMEOUT: Duration = Duration::from_secs(13);
@@ -99,7 +100,9 @@ impl Tunnels {
             avoid: the_only_end(&paths, self.us).into_iter().collect(),
         };
         let chosen = chooser.choose(&wish, rng).ok_or(NotLaunched::NoHops)?;
-        if chosen.len() != usize::from(hops) || chosen.iter().any(|h| h.hash == self.us) {
+        let different: BTreeSet<RouterHash> = chosen.iter().map(|hop| hop.hash).collect();
+        let count = usize::from(hops);
+        if chosen.len() != count || different.len() != count || different.contains(&self.us) {
             return Err(NotLaunched::NoHops);
         }
         let far = match direction {

@@ -108,6 +108,17 @@ impl Net {
         }
     }
 
+    /// One timeout of our machine.
+    pub(super) fn turn(&mut self) {
+        let hops = self.routers.values().map(|r| Hop {
+            hash: r.hash,
+            enc_key: *r.key.public(),
+        });
+        let mut chooser = Chooser(hops.collect());
+        self.us
+            .handle_timeout(self.now, &mut self.rng, &mut chooser);
+    }
+
     pub(super) fn hashes(&self) -> Vec<RouterHash> {
         self.routers.keys().copied().collect()
     }
@@ -145,13 +156,7 @@ impl Net {
                 let ((_, _), (from, to, message)) = self.queue.pop_first().unwrap();
                 self.arrive(from, to, message);
             } else {
-                let hops = self.routers.values().map(|r| Hop {
-                    hash: r.hash,
-                    enc_key: *r.key.public(),
-                });
-                let mut chooser = Chooser(hops.collect());
-                self.us
-                    .handle_timeout(self.now, &mut self.rng, &mut chooser);
+                self.turn();
                 assert!(
                     self.us.deadline().is_none_or(|d| d > self.now.mono),
                     "no progress"
