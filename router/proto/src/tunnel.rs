@@ -6,7 +6,6 @@
 //! Specifications: i2p spec/tunnel-creation-ecies, spec/tunnel-message,
 //! docs/tunnels/implementation.
 
-pub mod bounds;
 mod build;
 pub mod fragment;
 mod health;
@@ -20,6 +19,7 @@ pub mod record;
 
 pub use plan::{BuildResult, Direction, Hop, HopChooser, HopWish, PoolId, PoolSettings};
 
+use crate::limits;
 use crate::router::output::Class;
 use crate::secret::Secret;
 use crate::time::{Date, Instant, Now};
@@ -266,9 +266,9 @@ impl Tunnels {
     }
 
     /// Adds a pool, whose builds start at the next [`Tunnels::handle_timeout`], or changes the
-    /// settings of one. `false` when there are [`bounds::POOLS_MAX`] already.
+    /// settings of one. `false` when there are [`limits::POOLS_MAX`] already.
     pub fn add_pool(&mut self, now: Now, id: PoolId, settings: PoolSettings) -> bool {
-        if !self.pools.contains_key(&id) && self.pools.len() >= bounds::POOLS_MAX {
+        if !self.pools.contains_key(&id) && self.pools.len() >= limits::POOLS_MAX {
             return false;
         }
         let pool = Pool::new(settings.clamped(), now.mono);

@@ -3,12 +3,12 @@
 //! A test is a DeliveryStatus in one-time garlic, padded by chance, so that endpoint and gateway
 //! see what any other message looks like (i2p docs/how/tunnel-routing, Tunnel Testing).
 
-use super::bounds;
 use super::fragment::TunnelDelivery;
 use super::plan::PoolId;
 use super::{InboundId, OutboundId, TagUse, Tunnels};
 use crate::garlic::clove::{Block, Clove, Delivery};
 use crate::garlic::{clove, one_time};
+use crate::limits;
 use crate::rng::Rng;
 use crate::router::output::Class;
 use crate::secret::Secret;
@@ -183,7 +183,7 @@ impl Tunnels {
             return;
         };
         let nothing_to_test = out.hops.is_empty() && back.hops.is_empty();
-        if nothing_to_test || self.tests.len() >= bounds::TUNNEL_TESTS_MAX {
+        if nothing_to_test || self.tests.len() >= limits::TUNNEL_TESTS_MAX {
             return;
         }
         let to = TunnelDelivery::Tunnel(back.gateway(self.us), back.gateway_id);

@@ -3,13 +3,13 @@
 //! Cutting messages into cells is [`super::fragment`] (i2p spec/tunnel-message,
 //! docs/tunnels/implementation).
 
-use super::bounds;
 use super::fragment::{TunnelDelivery, fragment};
 use super::health::Health;
 use super::own::Life;
 use super::plan::PoolId;
 use super::{MESSAGE_LIFE, OutboundId, OutboundInfo, TunnelOutput, Tunnels};
 use crate::crypto::tunnel_aes::{CELL, LayerKeys};
+use crate::limits;
 use crate::rng::Rng;
 use crate::router::output::Class;
 use crate::time::Now;
@@ -62,7 +62,7 @@ pub(super) fn peel(keys: &[LayerKeys], cell: &mut [u8; CELL]) {
 
 impl Tunnels {
     /// Sends messages through one of our outbound tunnels, all with the same delivery.
-    /// [`TunnelDelivery::Local`] is the endpoint itself. At most [`bounds::TUNNEL_SEND_MAX`] at
+    /// [`TunnelDelivery::Local`] is the endpoint itself. At most [`limits::TUNNEL_SEND_MAX`] at
     /// once; `false` when there is no such tunnel.
     pub fn send(
         &mut self,
@@ -87,7 +87,7 @@ impl Tunnels {
         let Some(tunnel) = self.outbound.get(&id) else {
             return false;
         };
-        let messages = messages.get(..bounds::TUNNEL_SEND_MAX).unwrap_or(messages);
+        let messages = messages.get(..limits::TUNNEL_SEND_MAX).unwrap_or(messages);
         let Some(first) = tunnel.hops.first().copied() else {
             for message in messages {
                 self.deliver_ourselves(now, rng, class, delivery, message.clone());

@@ -3,7 +3,6 @@
 //!
 //! How a build goes out is in `super::build::launch`.
 
-use super::bounds;
 use super::build::launch::NotLaunched;
 use super::health::Health;
 use super::inbound::Inbound;
@@ -12,6 +11,7 @@ use super::plan::{Direction, HopChooser, PoolId};
 use super::reassemble::Reassembler;
 use super::record::LIFE_SECS;
 use super::{InboundId, OutboundId, TunnelOutput, Tunnels};
+use crate::limits;
 use crate::rng::Rng;
 use crate::time::{Date, Instant, Now};
 use crate::wire::hash::TunnelId;
@@ -126,7 +126,7 @@ impl Tunnels {
                 self.make_direct(now, rng, id, direction, false);
                 continue;
             }
-            if self.builds.len() >= bounds::TUNNEL_BUILDS_MAX
+            if self.builds.len() >= limits::TUNNEL_BUILDS_MAX
                 || !pool.pace(direction).take(now.mono)
             {
                 return;
@@ -298,7 +298,7 @@ impl Tunnels {
         let pools = self.pools.iter().flat_map(|(id, pool)| {
             [Direction::Inbound, Direction::Outbound].map(|direction| {
                 let needed = self.missing(*id, direction, now) > 0;
-                let crowded = self.builds.len() >= bounds::TUNNEL_BUILDS_MAX;
+                let crowded = self.builds.len() >= limits::TUNNEL_BUILDS_MAX;
                 let at = if crowded { now + CROWDED } else { now };
                 needed.then(|| pool.pace_of(direction).ready_at().max(at))
             })

@@ -3,7 +3,7 @@
 //! Which routers are fit to be hops is not decided here; `peer` answers a [`HopWish`]
 //! (i2p docs/how/peer-selection, docs/how/tunnel-routing).
 
-use super::bounds;
+use crate::limits;
 use crate::rng::Rng;
 use crate::wire::hash::RouterHash;
 
@@ -39,11 +39,11 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    /// The settings within [`bounds::TUNNEL_HOPS_MAX`] and [`bounds::POOL_QUANTITY_MAX`].
+    /// The settings within [`limits::TUNNEL_HOPS_MAX`] and [`limits::POOL_QUANTITY_MAX`].
     #[must_use]
     pub fn clamped(self) -> Self {
-        let hops = |n: u8| n.min(bounds::TUNNEL_HOPS_MAX);
-        let quantity = |n: u8| n.clamp(1, bounds::POOL_QUANTITY_MAX);
+        let hops = |n: u8| n.min(limits::TUNNEL_HOPS_MAX);
+        let quantity = |n: u8| n.clamp(1, limits::POOL_QUANTITY_MAX);
         Self {
             inbound_hops: hops(self.inbound_hops),
             outbound_hops: hops(self.outbound_hops),
@@ -83,7 +83,7 @@ pub struct HopWish {
     pub pool: PoolId,
     /// Which way it goes.
     pub direction: Direction,
-    /// Routers wanted, 1 to [`bounds::TUNNEL_HOPS_MAX`].
+    /// Routers wanted, 1 to [`limits::TUNNEL_HOPS_MAX`].
     pub hops: u8,
     /// Whether it is for the exploratory pool, where slower routers will do.
     pub exploratory: bool,

@@ -380,7 +380,7 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 fn limits_hold() {
     let mut tunnels = Tunnels::new(RouterHash([1; 32]));
-    for n in 0..bounds::POOLS_MAX as u32 {
+    for n in 0..limits::POOLS_MAX as u32 {
         assert!(tunnels.add_pool(Now::default(), PoolId(n), THREE));
     }
     assert!(!tunnels.add_pool(Now::default(), PoolId(9999), THREE));
@@ -392,8 +392,8 @@ fn limits_hold() {
         outbound_quantity: 0,
     };
     let settings = greedy.clamped();
-    assert_eq!(settings.inbound_hops, bounds::TUNNEL_HOPS_MAX);
-    assert_eq!(settings.inbound_quantity, bounds::POOL_QUANTITY_MAX);
+    assert_eq!(settings.inbound_hops, limits::TUNNEL_HOPS_MAX);
+    assert_eq!(settings.inbound_quantity, limits::POOL_QUANTITY_MAX);
     assert_eq!(settings.outbound_quantity, 1);
     let mut net = Net::new(12, 1);
     for n in 0..20 {
@@ -407,6 +407,6 @@ fn limits_hold() {
     net.each(|r| r.dead = true);
     for _ in 0..20 {
         net.run(secs(1));
-        assert!(net.us.builds.len() <= bounds::TUNNEL_BUILDS_MAX);
+        assert!(net.us.builds.len() <= limits::TUNNEL_BUILDS_MAX);
     }
 }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::garlic::clove::{self, Block};
 use crate::garlic::{one_time, to_router};
-use crate::tunnel::bounds;
 use crate::wire::i2np::tunnel::TunnelGateway;
 use crate::wire::i2np::{Message, kind};
 use serde_json::Value;
@@ -158,7 +157,7 @@ fn a_drawn_build_has_four_records_and_one_of_our_own_when_inbound() {
         router: us,
         tunnel: TunnelId(7),
     };
-    for n in 1..=bounds::TUNNEL_HOPS_MAX {
+    for n in 1..=limits::TUNNEL_HOPS_MAX {
         let hops: Vec<Hop> = (0..n)
             .map(|i| Hop {
                 hash: RouterHash([i; 32]),
