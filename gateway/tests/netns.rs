@@ -1,0 +1,305 @@
+//! The whole gateway in three namespaces, seen from a client and from the Internet.
+
+#![allow(clippy::disallowed_methods)] // Real time is what is measured here.
+
+#[path = "netns/probe.rs"]
+mod probe;
+#[path = "netns/world.rs"]
+mod world;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType::{A, AAAA, HTTPS};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, setfsuid};
+use probe::{connects, dns_tcp, dns_udp, fetch, half_close, ping, tcp_refused, udp_refused};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+use world::{Capture, FakeRouter, GATEWAY, ROUTER, World, site, wait_for};
+
+const RESOLVERS: [&str; 4] = ["203.0.113.53", "192.168.77.1", "2001:db8::53", "fd77:1::1"];
+
+/// Whether to run; where it must run it fails instead.
+fn able() -> bool {
+    let Some(what) = world::missing() else {
+        return true;
+    };
+    assert!(std::env::var_os("CI").is_none(), "{what}");
+    eprintln!("skipped: {what}");
+    false
+}
+
+fn resolver() -> IpAddr {
+    RESOLVERS[0].parse().unwrap()
+}
+
+/// One address of a name, asked as a client that knows only an outside resolver.
+fn resolve(name: &str, kind: hickory_proto::rr::RecordType) -> IpAddr {
+    dns_udp(resolver(), name, kind).unwrap().1[0]
+}
+
+fn started() -> (World, FakeRouter) {
+    let mut world = World::new();
+    let router = FakeRouter::start(&world.dir);
+    world.start("wan0");
+    wait_for("the start", || world.gatewayd());
+    wait_for("an answer", || {
+        world.inside("lan", || dns_udp(resolver(), "foo.i2p.", A).ok())
+    });
+    (world, router)
+}
+
+#[test]
+fn clients_reach_sites_and_nothing_else() {
+    if !able() {
+        return;
+    }
+    let (mut world, router) = started();
+    let capture = Capture::new(&world);
+    world.inside("lan", names);
+    world.inside("lan", streams);
+    isolation(&router);
+    world.inside("lan", refusals);
+    without_privileges(&world);
+    assert_eq!(
+        capture.frames(),
+        Vec::<Vec<u8>>::new(),
+        "nothing of all this is seen outside"
+    );
+    outside(&world);
+    only_the_router_goes_out(&world, &capture);
+    settings_are_restored(&world);
+    restart(&world);
+    router.stop();
+    world.inside("lan", || tcp_refused((resolve("foo.i2p.", A), 80).into()));
+    assert_eq!(world.stop(), Some(0));
+    assert_eq!(world.output("gw", "nft", &["list", "ruleset"]), "");
+    positive_control(&world, &capture);
+}
+
+fn names() {
+    for (kind, v4) in [(A, true), (AAAA, false)] {
+        let expected = dns_udp(resolver(), "foo.i2p.", kind).unwrap();
+        assert_eq!(expected.0, ResponseCode::NoError);
+        assert!(
+            expected.1.len() == 1 && expected.1[0].is_ipv4() == v4,
+            "{expected:?}"
+        );
+        for server in RESOLVERS {
+            let server = server.parse().unwrap();
+            assert_eq!(
+                dns_udp(server, "foo.i2p.", kind).unwrap(),
+                expected,
+                "udp {server}"
+            );
+            assert_eq!(
+                dns_tcp(server, "FOO.i2p.", kind).unwrap(),
+                expected,
+                "tcp {server}"
+            );
+        }
+    }
+    let empty = |code| (code, vec![]);
+    for ask in [dns_udp, dns_tcp] {
+        let ask = |name, kind| ask(resolver(), name, kind).unwrap();
+        assert_eq!(ask("foo.i2p.", HTTPS), empty(ResponseCode::NoError));
+        assert_eq!(ask("i2p.", A), empty(ResponseCode::NoError));
+        assert_eq!(ask("example.com.", A), empty(ResponseCode::NXDomain));
+        assert_eq!(ask("x.b32.i2p.", A), empty(ResponseCode::NXDomain));
+    }
+}
+
+fn streams() {
+    let site = site();
+    for kind in [A, AAAA] {
+        let to = SocketAddr::from((resolve("foo.i2p.", kind), 80));
+        for pause in [Duration::ZERO, Duration::from_millis(20)] {
+            let got = fetch(to, b"GET /", pause).unwrap();
+            assert!(got == site, "{to}: {} of {} bytes", got.len(), site.len());
+        }
+        let echo = SocketAddr::from((resolve("echo.i2p.", kind), 7000));
+        let sent = &site[..700_000];
+        assert!(half_close(echo, sent).unwrap() == sent, "{echo}");
+    }
+}
+
+/// Both families of one client are the same client to the router; only port 80 is filtered.
+fn isolation(router: &FakeRouter) {
+    let opens = router.opens.lock().unwrap();
+    assert!(
+        opens
+            .iter()
+            .all(|open| open.tag == opens[0].tag && open.tag.len() == 16)
+    );
+    for open in opens.iter() {
+        let http = open.kind == ramson_ipc::Kind::Http;
+        assert_eq!(http, open.port == 80);
+        assert_eq!(open.name == "foo.i2p", http);
+    }
+}
+
+fn refusals() {
+    for kind in [A, AAAA] {
+        tcp_refused((resolve("bad.i2p.", kind), 80).into());
+        tcp_refused((resolve("bad.i2p.", kind), 443).into());
+    }
+    // The second cannot be in use: an edge of a block of 256.
+    for to in [
+        "203.0.113.5:443",
+        "198.18.0.0:80",
+        "10.1.0.1:80",
+        "10.9.0.1:9999",
+    ] {
+        tcp_refused(to.parse().unwrap());
+    }
+    for to in [
+        "[2001:db8::5]:443",
+        "192.168.77.1:22",
+        "192.168.77.1:7002",
+        "[fd77:1::1]:22",
+    ] {
+        tcp_refused(to.parse().unwrap());
+    }
+    for to in [
+        "203.0.113.5:443",
+        "10.1.0.1:123",
+        "[2001:db8::5]:443",
+        "192.168.77.1:161",
+    ] {
+        udp_refused(to.parse().unwrap());
+    }
+    assert_eq!(ping(Ipv4Addr::new(203, 0, 113, 5)), [3], "unreachable");
+    assert_eq!(ping(Ipv4Addr::new(10, 1, 0, 1)), [3], "unreachable");
+    assert_eq!(
+        ping(Ipv4Addr::new(192, 168, 77, 1)),
+        [0],
+        "the gateway itself answers"
+    );
+}
+
+fn without_privileges(world: &World) {
+    let pid = world.gatewayd().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = |key: &str| {
+        status
+            .lines()
+            .find_map(|l| l.strip_prefix(key))
+            .unwrap()
+            .trim()
+    };
+    assert!(
+        value("Uid:")
+            .split_whitespace()
+            .all(|uid| uid == GATEWAY.to_string())
+    );
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        assert_eq!(u64::from_str_radix(value(set), 16), Ok(0), "{set}");
+    }
+    assert_eq!((value("NoNewPrivs:"), value("Groups:")), ("1", ""));
+}
+
+/// Only the router's port answers the Internet, whatever address it asks for.
+fn outside(world: &World) {
+    let _router = world.inside("gw", || TcpListener::bind("10.9.0.1:9999").unwrap());
+    world.inside("wan", || {
+        assert!(connects("10.9.0.1:9999".parse().unwrap()));
+        for to in [
+            "10.9.0.1:53",
+            "10.9.0.1:7002",
+            "192.168.77.1:53",
+            "192.168.77.10:1",
+        ] {
+            assert!(!connects(to.parse().unwrap()), "{to}");
+        }
+        let dns = dns_udp(IpAddr::from([10, 9, 0, 1]), "foo.i2p.", A);
+        assert!(dns.is_err());
+    });
+}
+
+fn only_the_router_goes_out(world: &World, capture: &Capture) {
+    let listener = world.inside("wan", || TcpListener::bind("10.1.0.1:7").unwrap());
+    let to = listener.local_addr().unwrap();
+    capture.frames();
+    let connect_as = |uid| {
+        world.inside("gw", || {
+            setfsuid(Uid::from_raw(uid));
+            let udp = UdpSocket::bind("0.0.0.0:0").unwrap();
+            // Refused with an error on the spot, or sent.
+            let _ = udp.send_to(b"x", to);
+            connects(to)
+        })
+    };
+    assert!(!connect_as(GATEWAY) && !connect_as(0));
+    assert_eq!(capture.frames(), Vec::<Vec<u8>>::new());
+    assert!(connect_as(ROUTER));
+    assert!(!capture.frames().is_empty(), "what does go out is seen");
+}
+
+fn settings_are_restored(world: &World) {
+    let file = "/proc/sys/net/ipv6/conf/default/forwarding";
+    world.inside("gw", || std::fs::write(file, "1").unwrap());
+    assert_eq!(world.admin("reload\n"), "reload: ok\n");
+    assert_eq!(
+        world.inside("gw", || std::fs::read_to_string(file).unwrap()),
+        "0\n"
+    );
+    assert_eq!(world.admin("nonsense\n"), "error: refused\n");
+}
+
+/// A dead `gatewayd` is started again; the same names get the same addresses.
+fn restart(world: &World) {
+    let (old, before) = (
+        world.gatewayd().unwrap(),
+        world.inside("lan", || resolve("foo.i2p.", A)),
+    );
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    wait_for("the restart", || world.gatewayd().filter(|new| *new != old));
+    let after = wait_for("an answer", || {
+        world.inside("lan", || dns_udp(resolver(), "foo.i2p.", A).ok())
+    });
+    assert_eq!(after.1, [before]);
+    let got = world.inside("lan", || {
+        fetch((before, 80).into(), b"GET /", Duration::ZERO)
+    });
+    assert!(got.unwrap() == site());
+}
+
+/// Without rules and with forwarding the same capture does see the same client.
+fn positive_control(world: &World, capture: &Capture) {
+    world.inside("gw", || {
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap()
+    });
+    capture.frames();
+    world.inside("lan", || {
+        let udp = UdpSocket::bind("0.0.0.0:0").unwrap();
+        udp.send_to(b"leak", "203.0.113.5:443").unwrap();
+    });
+    let frames = capture.frames();
+    assert!(
+        frames.iter().any(|frame| frame.ends_with(b"leak")),
+        "{} frames",
+        frames.len()
+    );
+}
+
+#[test]
+fn a_supervisor_that_cannot_start_locks_everything() {
+    if !able() {
+        return;
+    }
+    let mut world = World::new();
+    world.start("wan7");
+    let status = world.supervisor.take().unwrap().wait().unwrap();
+    assert_eq!(status.code(), Some(1));
+    let rules = world.output("gw", "nft", &["list", "ruleset"]);
+    for hook in [
+        "prerouting priority raw",
+        "forward priority filter",
+        "output priority filter",
+    ] {
+        assert!(
+            rules.contains(&format!("hook {hook}; policy drop;")),
+            "{rules}"
+        );
+    }
+    assert!(!world.inside("wan", || connects("10.9.0.1:9999".parse().unwrap())));
+}

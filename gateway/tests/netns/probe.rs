@@ -1,0 +1,166 @@
+//! What clients do. Each runs in the namespace of its thread.
+
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto, socket,
+};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Refusals have to come faster than this; they take well below a millisecond.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+pub type Found = (ResponseCode, Vec<IpAddr>);
+
+fn query(name: &str, kind: RecordType) -> Vec<u8> {
+    let mut message = Message::new(77, MessageType::Query, OpCode::Query);
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+    message.to_vec().unwrap()
+}
+
+fn found(bytes: &[u8]) -> Found {
+    let message = Message::from_vec(bytes).unwrap();
+    assert_eq!(message.metadata.id, 77);
+    let addresses = message
+        .answers
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::A(a) => Some(IpAddr::V4(a.0)),
+            RData::AAAA(a) => Some(IpAddr::V6(a.0)),
+            _ => None,
+        });
+    (message.metadata.response_code, addresses.collect())
+}
+
+/// A connected socket: an answer from another address than the one asked would not arrive.
+pub fn dns_udp(server: IpAddr, name: &str, kind: RecordType) -> io::Result<Found> {
+    let any = if server.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect((server, 53))?;
+    socket.send(&query(name, kind))?;
+    let mut buf = [0; 2048];
+    let n = socket.recv(&mut buf)?;
+    Ok(found(&buf[..n]))
+}
+
+pub fn dns_tcp(server: IpAddr, name: &str, kind: RecordType) -> io::Result<Found> {
+    let mut stream = TcpStream::connect_timeout(&(server, 53).into(), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let query = query(name, kind);
+    let len = u16::try_from(query.len()).unwrap().to_be_bytes();
+    // Split on purpose: the length comes byte by byte.
+    for part in [&len[..1], &len[1..], &query] {
+        stream.write_all(part)?;
+    }
+    let mut len = [0; 2];
+    stream.read_exact(&mut len)?;
+    let mut buf = vec![0; usize::from(u16::from_be_bytes(len))];
+    stream.read_exact(&mut buf)?;
+    Ok(found(&buf))
+}
+
+/// Sends a request and reads to the end, with a pause before each read.
+pub fn fetch(to: SocketAddr, request: &[u8], pause: Duration) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request)?;
+    std::thread::sleep(pause * 10);
+    let (mut got, mut buf) = (Vec::new(), vec![0; 64 * 1024]);
+    loop {
+        let n = stream.read(&mut buf)?;
+        if n == 0 {
+            return Ok(got);
+        }
+        got.extend_from_slice(&buf[..n]);
+        std::thread::sleep(pause);
+    }
+}
+
+/// Sends, half-closes, reads to the end.
+pub fn half_close(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(bytes)?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got)?;
+    Ok(got)
+}
+
+/// Connects and waits for what comes; it has to be a refusal or a reset, at once.
+pub fn tcp_refused(to: SocketAddr) {
+    let start = Instant::now();
+    let outcome = TcpStream::connect_timeout(&to, PATIENCE).and_then(|mut stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.read(&mut [0])
+    });
+    let kind = outcome.map_err(|e| e.kind());
+    let refused = [
+        io::ErrorKind::ConnectionRefused,
+        io::ErrorKind::ConnectionReset,
+    ];
+    assert!(
+        kind.is_err_and(|kind| refused.contains(&kind)),
+        "{to}: {kind:?}"
+    );
+    assert!(start.elapsed() < AT_ONCE, "{to}: {:?}", start.elapsed());
+}
+
+/// A datagram has to be answered with an ICMP error, at once.
+pub fn udp_refused(to: SocketAddr) {
+    let start = Instant::now();
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(to).unwrap();
+    socket.send(b"quic?").unwrap();
+    let kind = socket.recv(&mut [0; 64]).map_err(|e| e.kind());
+    let late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+    assert!(
+        kind.is_err_and(|kind| !late.contains(&kind)),
+        "{to}: {kind:?}"
+    );
+    assert!(start.elapsed() < AT_ONCE, "{to}: {:?}", start.elapsed());
+}
+
+/// The ICMP types that come back within half a second after an echo request.
+pub fn ping(to: Ipv4Addr) -> Vec<u8> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let raw = socket(
+        AddressFamily::Inet,
+        SockType::Raw,
+        flags,
+        SockProtocol::Icmp,
+    )
+    .unwrap();
+    let mut echo = [8, 0, 0, 0, 0, 1, 0, 1];
+    let checksum = !(0x0800u16 + 1 + 1);
+    echo[2..4].copy_from_slice(&checksum.to_be_bytes());
+    let [a, b, c, d] = to.octets();
+    let to = SockaddrIn::new(a, b, c, d, 0);
+    sendto(raw.as_raw_fd(), &echo, &to, MsgFlags::empty()).unwrap();
+    let (start, mut types) = (Instant::now(), Vec::new());
+    while start.elapsed() < AT_ONCE && types.is_empty() {
+        let mut buf = [0; 256];
+        match recv(raw.as_raw_fd(), &mut buf, MsgFlags::empty()) {
+            Ok(n) if n > 20 => types.push(buf[20]),
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    types
+}
+
+/// Whether a connection comes about within a second.
+pub fn connects(to: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&to, Duration::from_secs(1)).is_ok()
+}
