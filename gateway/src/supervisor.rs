@@ -81,7 +81,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         return Err(lock_down(&e));
     }
     let admin = Admin::bind(&this.config.paths.admin_sock)?;
-    let mut child = Child::new(&this.config, &this.options, gateway);
+    let mut child = Child::new(&this.options, gateway);
     let ended = this.serve(&admin, &mut child).await;
     child.stop().await;
     // The socket may be gone already.

@@ -43,7 +43,7 @@ pub struct Child {
 impl Child {
     /// Not started yet; `user` is uid and gid.
     #[must_use]
-    pub fn new(_: &Config, options: &Options, user: (u32, u32)) -> Self {
+    pub fn new(options: &Options, user: (u32, u32)) -> Self {
         Self {
             program: options.gatewayd.clone(),
             config_path: options.config_path.clone(),

@@ -4,7 +4,7 @@ use crate::config::Config;
 use ipnet::{Ipv4Net, Ipv6Net};
 use nix::sys::socket::SockaddrStorage;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// Addresses with their prefixes, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,14 +82,8 @@ pub fn read(config: &Config) -> Result<WanAddresses, String> {
 }
 
 fn to_ip(address: &SockaddrStorage) -> Option<IpAddr> {
-    let v4 = address
-        .as_sockaddr_in()
-        .map(|a| IpAddr::V4(Ipv4Addr::from(a.ip())));
-    v4.or_else(|| {
-        address
-            .as_sockaddr_in6()
-            .map(|a| IpAddr::V6(Ipv6Addr::from(a.ip())))
-    })
+    let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
 }
 
 fn leading_ones(mask: IpAddr) -> u8 {
