@@ -383,8 +383,8 @@ mod tests {
 
     #[test]
     fn values_that_contradict_each_other_are_refused() {
-        let overlap = "[lan]\ninterface = \"a\"\naddress = \"10.0.0.1/8\"\n[virtual]\nv4 = \"10.64.0.0/16\"\n";
-        assert_eq!(error(overlap), "line 5: virtual.v4 overlaps lan.address");
+        let overlap = "[lan]\naddress = \"10.0.0.1/8\"\n[virtual]\nv4 = \"10.64.0.0/16\"\n";
+        assert_eq!(error(overlap), "line 4: virtual.v4 overlaps lan.address");
         assert_eq!(
             error("[lan]\ninterface = \"wan0\"\n"),
             "line 2: wan.interface is the same as lan.interface"

@@ -156,7 +156,8 @@ impl Supervisor {
                     Request::Status => request.reply(&self.status(child)).await,
                     Request::Reload => {
                         let done = self.reload();
-                        request.reply(if done.is_ok() { "reload: ok\n" } else { "reload: failed\n" }).await;
+                        let outcome = if done.is_ok() { "ok" } else { "failed" };
+                        request.reply(&format!("reload: {outcome}\n")).await;
                         done?;
                     }
                 },

@@ -204,9 +204,9 @@ fn lan_in(names: &Names) -> Vec<String> {
         ),
     ];
     if let Some((_, virtual6)) = &names.v6 {
-        let port = names.port;
+        let to = format!("tproxy ip6 to :{}", names.port);
         rules.push(format!(
-            "ip6 daddr {virtual6} meta l4proto tcp tproxy ip6 to :{port} meta mark set {MARK} accept"
+            "ip6 daddr {virtual6} meta l4proto tcp {to} meta mark set {MARK} accept"
         ));
     }
     rules.extend([
