@@ -442,3 +442,6 @@ fn unwrapped(now: Now, bytes: &[u8]) -> core::result::Result<Message, Dropped> {
     }
     Ok(message)
 }
+
+#[cfg(test)]
+mod tests;
