@@ -21,6 +21,38 @@ pub const BUILD_RECORDS_MAX: usize = 8;
 
 // --- link ---------------------------------------------------------------------------------------
 
+/// Padding in bytes after handshake message 1 or 2 that is accepted; i2pd sends up to 223, Java
+/// up to 880.
+pub const NTCP2_PADDING_MAX: usize = 1024;
+/// Second part of handshake message 3 in bytes, with its tag: a RouterInfo, options and padding.
+pub const NTCP2_PART2_MAX: usize = 16 * 1024;
+/// Bytes of message blocks that are packed into one frame; a larger message travels alone.
+pub const NTCP2_FRAME_TARGET: usize = 16 * 1024;
+/// Handshake values remembered against replay; the oldest is forgotten.
+pub const NTCP2_REPLAY_MAX: usize = 8192;
+/// Bytes that wait to be sent on one link; the oldest of the lowest class are dropped.
+pub const LINK_QUEUE_BYTES: usize = 256 * 1024;
+/// Sealed bytes handed to the shell and not written yet, above which a link seals no more.
+pub const LINK_UNSENT_HIGH: usize = 64 * 1024;
+/// Routers without a link that messages wait for; one more target is refused.
+pub const LINK_WAIT_TARGETS: usize = 256;
+/// Bytes that wait for one router without a link; the oldest are dropped.
+pub const LINK_WAIT_BYTES: usize = 16 * 1024;
+/// Connections under way in each direction; one more is refused.
+pub const LINK_PENDING_MAX: usize = 256;
+/// Inbound connections of one address that have not finished their handshake.
+pub const LINK_PENDING_PER_IP: usize = 8;
+/// Addresses whose connection rate is remembered; the oldest is forgotten.
+pub const LINK_GUARD_IPS: usize = 4096;
+/// Addresses of one router that a dial tries.
+pub const LINK_DIAL_ADDRESSES: usize = 2;
+/// Own inbound tunnels whose last hop's link is kept alive.
+pub const LINK_OWN_TUNNELS: usize = 1024;
+
+const _: () = assert!(ROUTER_INFO_MAX + 64 < NTCP2_PART2_MAX);
+const _: () = assert!(I2NP_BODY_MAX + 64 < 65_519);
+const _: () = assert!(I2NP_BODY_MAX < LINK_QUEUE_BYTES);
+
 // --- relay --------------------------------------------------------------------------------------
 
 /// How long a transit hop is carried: the life of a tunnel and a minute of grace.

@@ -1,1 +1,3 @@
-//! Links with other routers: NTCP2 sessions, queues, dialling.
+//! Links to other routers.
+
+pub mod ntcp2;
