@@ -2,6 +2,7 @@
 //! the shell's.
 
 pub mod block;
+pub mod established;
 pub mod frame;
 pub mod handshake;
 pub mod replay;

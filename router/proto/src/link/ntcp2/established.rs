@@ -1,0 +1,167 @@
+//! A link after its handshake: messages in, frames out, and the reverse.
+
+use super::block::{self, Block};
+use super::frame::{FrameError, Opener, PLAIN_MAX, Sealer, Session};
+use super::reason;
+use crate::limits;
+use crate::link::queue::{Drops, SendQueue};
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+use crate::wire::cursor::{Reader, Writer};
+use crate::wire::i2np::Message;
+
+/// Random padding of a frame is below this many bytes.
+const PADDING: usize = 48;
+
+/// What a frame of the peer brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A message.
+    I2np(Message),
+    /// A RouterInfo that was not parsed.
+    Router {
+        /// The serialised RouterInfo.
+        bytes: Vec<u8>,
+        /// The peer asks to have it flooded.
+        flood: bool,
+    },
+    /// The peer's clock in seconds since 1970.
+    Clock(u32),
+    /// The peer ended the link for this reason.
+    Terminated(u8),
+}
+
+/// One link in its data phase.
+pub struct Established {
+    sealer: Sealer,
+    opener: Opener,
+    /// What waits to be sent.
+    pub queue: SendQueue,
+    heard: Instant,
+    spoke: Instant,
+    used: Instant,
+}
+
+impl Established {
+    /// From a finished handshake.
+    #[must_use]
+    pub fn new(session: Session, now: Instant) -> Self {
+        Self {
+            sealer: session.sealer,
+            opener: session.opener,
+            queue: SendQueue::default(),
+            heard: now,
+            spoke: now,
+            used: now,
+        }
+    }
+
+    /// When the last frame came in.
+    #[must_use]
+    pub const fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// When the last frame went out.
+    #[must_use]
+    pub const fn spoke(&self) -> Instant {
+        self.spoke
+    }
+
+    /// When something other than our own keep-alive last went in either direction.
+    #[must_use]
+    pub const fn used(&self) -> Instant {
+        self.used
+    }
+
+    /// The next frame of queued messages; `None` when nothing waits.
+    pub fn next_frame(&mut self, now: Now, rng: &mut Rng, drops: &mut Drops) -> Option<Vec<u8>> {
+        let first = self.queue.pop(now.mono, limits::I2NP_BODY_MAX, drops)?;
+        let mut w = Writer::with_capacity(limits::NTCP2_FRAME_TARGET + PADDING);
+        block::i2np(&mut w, &first);
+        loop {
+            let room = limits::NTCP2_FRAME_TARGET.saturating_sub(w.len() + block::I2NP_OVERHEAD);
+            let Some(next) = self.queue.pop(now.mono, room, drops) else {
+                break;
+            };
+            block::i2np(&mut w, &next);
+        }
+        self.used = now.mono;
+        Some(self.seal(now.mono, rng, w))
+    }
+
+    /// A frame that only shows that we are here.
+    pub fn keep_alive(&mut self, now: Now, rng: &mut Rng) -> Vec<u8> {
+        let mut w = Writer::with_capacity(64);
+        block::date_time(&mut w, now.wall.secs_u32_rounded());
+        self.seal(now.mono, rng, w)
+    }
+
+    /// The last frame: why the link ends.
+    pub fn terminate(&mut self, now: Now, rng: &mut Rng, reason: u8) -> Vec<u8> {
+        let mut w = Writer::with_capacity(64);
+        block::termination(&mut w, self.opener.received(), reason);
+        self.seal(now.mono, rng, w)
+    }
+
+    fn seal(&mut self, now: Instant, rng: &mut Rng, mut w: Writer) -> Vec<u8> {
+        let n = rng
+            .below(PADDING)
+            .min(PLAIN_MAX.saturating_sub(w.len() + 3));
+        block::padding(&mut w, &rng.bytes(n));
+        self.spoke = now;
+        self.sealer.seal(w.into_vec())
+    }
+
+    /// Takes bytes of the peer; what they brought is appended to `out`, up to the fault if there
+    /// is one.
+    ///
+    /// # Errors
+    /// The termination reason that the link is to be ended with.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        out: &mut Vec<Received>,
+    ) -> Result<(), u8> {
+        self.opener.feed(bytes);
+        loop {
+            let frame = match self.opener.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(()),
+                Err(FrameError::Aead) => return Err(reason::AEAD),
+                Err(FrameError::Length) => return Err(reason::FRAMING),
+            };
+            self.heard = now;
+            self.used = now;
+            if read_blocks(&frame, out).is_err() {
+                return Err(reason::PAYLOAD);
+            }
+            if matches!(out.last(), Some(Received::Terminated(_))) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn read_blocks(frame: &[u8], out: &mut Vec<Received>) -> crate::wire::error::Result<()> {
+    let mut r = Reader::new(frame);
+    while !r.is_empty() {
+        match Block::read(&mut r)? {
+            Block::I2np(bytes) => out.push(Received::I2np(Message::parse_short(bytes)?)),
+            Block::RouterInfo { flood, bytes } if bytes.len() <= limits::ROUTER_INFO_MAX => {
+                out.push(Received::Router {
+                    bytes: bytes.to_vec(),
+                    flood,
+                });
+            }
+            Block::DateTime(secs) => out.push(Received::Clock(secs)),
+            Block::Termination { reason, .. } => {
+                out.push(Received::Terminated(reason));
+                return Ok(());
+            }
+            Block::RouterInfo { .. } | Block::Options(_) | Block::Padding | Block::Unknown(_) => {}
+        }
+    }
+    Ok(())
+}
