@@ -5,6 +5,8 @@ pub mod clock;
 pub mod config_file;
 pub mod entropy;
 pub mod keys;
+pub mod link_loop;
 pub mod listen;
 pub mod log;
 pub mod store;
+pub mod tcp;

@@ -292,6 +292,18 @@ impl Links {
         self.flush(now, rng);
     }
 
+    /// The router shuts down: ends all links.
+    pub fn handle_shutdown(&mut self, now: Now, rng: &mut Rng) {
+        let peers: Vec<RouterHash> = self.peers.keys().copied().collect();
+        for peer in peers {
+            self.close_peer(now, rng, &peer, ntcp2::reason::SHUTDOWN);
+        }
+        let rest: Vec<SocketId> = self.conns.keys().copied().collect();
+        for s in rest {
+            self.close(s);
+        }
+    }
+
     /// Counters; walks all links.
     #[must_use]
     pub fn stats(&self) -> LinkStats {
