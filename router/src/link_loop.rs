@@ -7,7 +7,8 @@
 use crate::tcp::{self, Net, Pool, Socket};
 use crate::{clock, entropy};
 use ramson_proto::link::{LinkStats, Links, LinksConfig, LinksOutput, SocketId};
-use ramson_proto::relay::shard::{Shard, ShardLimits, ShardStats};
+use ramson_proto::relay::shard::{Shard, ShardLimits};
+use ramson_proto::relay::stats::ShardStats;
 use ramson_proto::rng::Rng;
 use ramson_proto::router::input::LinkEvent;
 use ramson_proto::router::output::LinkCmd;
