@@ -4,16 +4,15 @@ use crate::crypto::x25519::PrivateKey;
 use crate::garlic::clove::{self, Block, Clove, Delivery};
 use crate::garlic::{one_time, to_router};
 use crate::relay::hop::{Hop as Row, Role};
+use crate::relay::{Shard, ShardLimits, ShardOutput};
 use crate::rng::Rng;
 use crate::time::{Date, Instant, Now};
-use crate::tunnel::fragment::{TunnelDelivery, fragment};
-use crate::tunnel::reassemble::Reassembler;
 use crate::tunnel::record;
 use crate::tunnel::{
     BuildResult, Direction, Hop, HopChooser, HopWish, InboundId, PoolId, TunnelOutput, Tunnels,
 };
 use crate::wire::hash::{MessageId, RouterHash, TunnelId, sha256};
-use crate::wire::i2np::tunnel::{TunnelData, TunnelGateway};
+use crate::wire::i2np::tunnel::TunnelGateway;
 use crate::wire::i2np::{Message, kind};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +23,7 @@ const LATENCY: Duration = Duration::from_millis(20);
 pub(super) struct Router {
     hash: RouterHash,
     key: PrivateKey,
-    rows: BTreeMap<TunnelId, (Row, Reassembler)>,
+    shard: Shard,
     /// Code to refuse builds with.
     pub(super) refuse: u8,
     pub(super) dead: bool,
@@ -92,13 +91,17 @@ impl Net {
     }
 
     pub(super) fn add_routers(&mut self, n: u8) {
+        let limits = ShardLimits {
+            filter_bytes: 1 << 16,
+            ..ShardLimits::default()
+        };
         for _ in 0..n {
             let key = PrivateKey::random(&mut self.rng);
             let hash = RouterHash(sha256(&[key.public()]));
             let router = Router {
                 hash,
                 key,
-                rows: BTreeMap::new(),
+                shard: Shard::new(hash, limits.clone()),
                 refuse: 0,
                 dead: false,
                 delay: Duration::ZERO,
@@ -222,7 +225,7 @@ impl Net {
         };
         let (delay, us) = (router.delay, self.us.us);
         let mut sent = Vec::new();
-        router.handle(self.now, &mut self.rng, from, message, &mut sent);
+        router.arrive(self.now, &mut self.rng, from, message, &mut sent);
         for (next, message) in sent {
             if next == us && message.kind == kind::TUNNEL_GATEWAY {
                 self.named_us.insert(to);
@@ -235,6 +238,19 @@ impl Net {
 type Sent = Vec<(RouterHash, Message)>;
 
 impl Router {
+    fn arrive(&mut self, now: Now, rng: &mut Rng, from: RouterHash, m: Message, sent: &mut Sent) {
+        self.shard.handle_timeout(now);
+        if let Some(message) = self.shard.accept(now, rng, from, m) {
+            self.handle(now, rng, from, message, sent);
+        }
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                ShardOutput::Send { to, message } => sent.push((to, message)),
+                ShardOutput::Up { from, message } => self.handle(now, rng, from, message, sent),
+            }
+        }
+    }
+
     fn handle(&mut self, now: Now, rng: &mut Rng, from: RouterHash, m: Message, sent: &mut Sent) {
         match m.kind {
             kind::SHORT_TUNNEL_BUILD => self.build(now, rng, from, &m, sent),
@@ -247,49 +263,7 @@ impl Router {
                     }
                 }
             }
-            kind::TUNNEL_DATA => self.cell(now, rng, from, &m, sent),
-            kind::TUNNEL_GATEWAY => {
-                let gateway = TunnelGateway::parse(&m.body).unwrap();
-                let Some((row, _)) = self.rows.get(&gateway.id) else {
-                    return;
-                };
-                assert_eq!(row.role, Role::InboundGateway);
-                for mut cell in fragment(&[(TunnelDelivery::Local, gateway.inner)], rng) {
-                    row.keys.encrypt(&mut cell);
-                    sent.push((row.next, data(row.next_id, cell, &m)));
-                }
-            }
             _ => self.got.push(m),
-        }
-    }
-
-    fn cell(&mut self, now: Now, rng: &mut Rng, from: RouterHash, m: &Message, sent: &mut Sent) {
-        let mut cell = TunnelData::parse(&m.body).unwrap();
-        let Some((row, reassembler)) = self.rows.get_mut(&cell.id) else {
-            return;
-        };
-        assert_eq!(row.from, Some(from));
-        if now.mono > row.expires {
-            return;
-        }
-        row.keys.encrypt(&mut cell.cell);
-        if row.role == Role::Participant {
-            sent.push((row.next, data(row.next_id, *cell.cell, m)));
-            return;
-        }
-        assert_eq!(row.role, Role::OutboundEndpoint);
-        for (delivery, bytes) in reassembler.accept(now, &cell.cell).unwrap() {
-            let message = Message::parse_long(&bytes).unwrap();
-            match delivery {
-                TunnelDelivery::Local => self.got.push(message),
-                TunnelDelivery::Router(to) if to == self.hash => self.got.push(message),
-                TunnelDelivery::Router(to) => sent.push((to, message)),
-                TunnelDelivery::Tunnel(to, id) => {
-                    let gateway = TunnelGateway { id, inner: bytes };
-                    let id = MessageId(rng.nonzero_u32());
-                    sent.push((to, gateway.to_message(id, m.expires).unwrap()));
-                }
-            }
         }
     }
 
@@ -324,7 +298,7 @@ impl Router {
                 keys: opened.keys.layer.clone(),
                 expires: now.mono + Duration::from_secs(620),
             };
-            self.rows.insert(row.id, (row, Reassembler::new()));
+            self.shard.install(now, row);
         }
         let mut body = vec![records.len() as u8];
         body.extend(records.iter().flatten());
@@ -353,12 +327,4 @@ impl Router {
         let id = MessageId(rng.nonzero_u32());
         sent.push((request.next, gateway.to_message(id, m.expires).unwrap()));
     }
-}
-
-fn data(id: TunnelId, cell: [u8; 1024], like: &Message) -> Message {
-    let data = TunnelData {
-        id,
-        cell: Box::new(cell),
-    };
-    data.to_message(like.id, like.expires)
 }
