@@ -57,11 +57,14 @@ const _: () = assert!(I2NP_BODY_MAX < LINK_QUEUE_BYTES);
 
 /// How long a transit hop is carried: the life of a tunnel and a minute of grace.
 pub const HOP_LIFE: Duration = Duration::from_secs(660);
+const _: () = assert!(HOP_LIFE.as_secs() >= 600);
 /// How far past its expiration a relayed message is still sent on; clocks differ.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 // --- tunnel -------------------------------------------------------------------------------------
 
+/// Life of build messages and of their replies.
+pub const BUILD_LIFE: Duration = Duration::from_secs(60);
 /// Messages of one tunnel that wait for fragments; the oldest is given up for a new one.
 pub const REASSEMBLY_MESSAGES_MAX: usize = 64;
 /// Bytes of one tunnel's fragments that wait for others; the oldest message is given up.

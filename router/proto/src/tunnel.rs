@@ -6,6 +6,7 @@
 //! Specifications: i2p spec/tunnel-creation-ecies, spec/tunnel-message,
 //! docs/tunnels/implementation.
 
+pub mod admission;
 mod build;
 pub mod fragment;
 mod health;

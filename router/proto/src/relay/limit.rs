@@ -14,38 +14,59 @@ const SENDER_SHARE: u64 = 2;
 /// A bucket holds at least this many bytes, whatever the rate: the longest message.
 const BURST_MIN: u64 = 128 * 1024;
 
-/// A bucket of one second's bytes.
+/// How fast a bucket fills, and how much it holds; the unit is the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Units per second.
+    pub per_sec: u64,
+    /// Units at most, and at the start.
+    pub burst: u64,
+}
+
+impl Rate {
+    /// Bytes per second, with a second's worth at once and the longest message at least.
+    #[must_use]
+    pub const fn of_bytes(per_sec: u64) -> Self {
+        let burst = if per_sec > BURST_MIN || per_sec == 0 {
+            per_sec
+        } else {
+            BURST_MIN
+        };
+        Self { per_sec, burst }
+    }
+}
+
 #[derive(Clone)]
-pub struct Bucket {
+struct Bucket {
     level: u64,
     at: Instant,
 }
 
 impl Bucket {
-    const fn full(rate: u64, now: Now) -> Self {
+    const fn full(rate: Rate, now: Now) -> Self {
         Self {
-            level: burst(rate),
+            level: rate.burst,
             at: now.mono,
         }
     }
 
-    fn refill(&mut self, rate: u64, now: Now) {
+    fn refill(&mut self, rate: Rate, now: Now) {
         let micros = u128::from(now.mono.0.saturating_sub(self.at.0));
-        let more = micros * u128::from(rate) / 1_000_000;
+        let more = micros * u128::from(rate.per_sec) / 1_000_000;
         let level = more + u128::from(self.level);
-        if rate == 0 || level >= u128::from(burst(rate)) {
+        if rate.per_sec == 0 || level >= u128::from(rate.burst) {
             *self = Self::full(rate, now);
             return;
         }
-        // The time of a part of a byte is not given away.
-        let spent = (more * 1_000_000).div_ceil(u128::from(rate));
+        // The time of a part of a unit is not given away.
+        let spent = (more * 1_000_000).div_ceil(u128::from(rate.per_sec));
         self.at = Instant(self.at.0 + spent as u64);
         self.level = level as u64;
     }
 
-    fn take(&mut self, rate: u64, now: Now, bytes: u64) -> bool {
+    fn take(&mut self, rate: Rate, now: Now, units: u64) -> bool {
         self.refill(rate, now);
-        match self.level.checked_sub(bytes) {
+        match self.level.checked_sub(units) {
             Some(rest) => {
                 self.level = rest;
                 true
@@ -54,53 +75,81 @@ impl Bucket {
         }
     }
 
-    /// Takes bytes out unless there are too few or, the emptier the likelier, chance refuses.
-    fn take_early(&mut self, rate: u64, now: Now, rng: &mut Rng, bytes: u64) -> bool {
+    /// Takes units out unless there are too few or, the emptier the likelier, chance refuses.
+    fn take_early(&mut self, rate: Rate, now: Now, rng: &mut Rng, units: u64) -> bool {
         self.refill(rate, now);
-        let threshold = burst(rate) / EARLY;
-        if self.level < threshold {
-            let draw = rng.u64() % threshold.max(1);
-            if draw >= self.level {
-                return false;
-            }
+        let threshold = rate.burst / EARLY;
+        if self.level < threshold && rng.u64() % threshold >= self.level {
+            return false;
         }
-        self.take(rate, now, bytes)
+        self.take(rate, now, units)
     }
 }
 
-const fn burst(rate: u64) -> u64 {
-    if rate == 0 {
-        0
-    } else if rate > BURST_MIN {
-        rate
-    } else {
-        BURST_MIN
+/// A bucket for each peer. When all places are taken, the peer that was quiet longest loses its
+/// own.
+pub struct PerPeer {
+    rate: Rate,
+    peers_max: usize,
+    peers: BTreeMap<RouterHash, Bucket>,
+}
+
+impl PerPeer {
+    /// At most `peers_max` peers are told apart.
+    #[must_use]
+    pub const fn new(rate: Rate, peers_max: usize) -> Self {
+        Self {
+            rate,
+            peers_max,
+            peers: BTreeMap::new(),
+        }
+    }
+
+    /// Another rate from now on.
+    pub const fn set_rate(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
+    /// Whether `peer` may have this many units now.
+    pub fn admit(&mut self, now: Now, peer: RouterHash, units: u64) -> bool {
+        if !self.peers.contains_key(&peer) && self.peers.len() >= self.peers_max {
+            let quiet = self.peers.iter().min_by_key(|(_, b)| b.at);
+            if let Some(hash) = quiet.map(|(hash, _)| *hash) {
+                self.peers.remove(&hash);
+            }
+        }
+        let rate = self.rate;
+        self.peers
+            .entry(peer)
+            .or_insert_with(|| Bucket::full(rate, now))
+            .take(rate, now, units)
     }
 }
 
 /// All of transit, and each sender to our gateways.
 pub struct Limit {
-    rate: u64,
+    rate: Rate,
     all: Option<Bucket>,
-    senders: BTreeMap<RouterHash, Bucket>,
-    senders_max: usize,
+    senders: PerPeer,
 }
 
 impl Limit {
-    /// `rate` in bytes per second; at most `senders_max` senders are told apart.
+    /// Bytes per second; at most `senders_max` senders are told apart.
     #[must_use]
-    pub const fn new(rate: u64, senders_max: usize) -> Self {
+    pub const fn new(bytes_per_sec: u64, senders_max: usize) -> Self {
+        let share = Rate::of_bytes(bytes_per_sec / SENDER_SHARE);
         Self {
-            rate,
+            rate: Rate::of_bytes(bytes_per_sec),
             all: None,
-            senders: BTreeMap::new(),
-            senders_max,
+            senders: PerPeer::new(share, senders_max),
         }
     }
 
     /// Another rate from now on.
-    pub const fn set_rate(&mut self, rate: u64) {
-        self.rate = rate;
+    pub const fn set_rate(&mut self, bytes_per_sec: u64) {
+        self.rate = Rate::of_bytes(bytes_per_sec);
+        self.senders
+            .set_rate(Rate::of_bytes(bytes_per_sec / SENDER_SHARE));
     }
 
     /// Whether transit may send this many bytes now.
@@ -111,22 +160,9 @@ impl Limit {
             .take_early(rate, now, rng, bytes as u64)
     }
 
-    /// Whether `from` may have this many bytes sent through a gateway now. When all senders'
-    /// places are taken the one that was quiet longest loses its own.
+    /// Whether `from` may have this many bytes sent through a gateway now.
     pub fn admit_sender(&mut self, now: Now, from: RouterHash, bytes: usize) -> bool {
-        let share = self.rate / SENDER_SHARE;
-        if !self.senders.contains_key(&from) {
-            if self.senders.len() >= self.senders_max {
-                let quiet = self.senders.iter().min_by_key(|(_, b)| b.at);
-                if let Some((hash, _)) = quiet.map(|(h, b)| (*h, b.at)) {
-                    self.senders.remove(&hash);
-                }
-            }
-            self.senders.insert(from, Bucket::full(share, now));
-        }
-        self.senders
-            .get_mut(&from)
-            .is_some_and(|b| b.take(share, now, bytes as u64))
+        self.senders.admit(now, from, bytes as u64)
     }
 }
 
@@ -183,7 +219,7 @@ mod tests {
         for n in 0..100 {
             let later = now.after(Duration::from_millis(n));
             limit.admit_sender(later, RouterHash([n as u8; 32]), 1);
-            assert!(limit.senders.len() <= 4);
+            assert!(limit.senders.peers.len() <= 4);
         }
     }
 }
