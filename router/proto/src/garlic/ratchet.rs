@@ -15,31 +15,32 @@ pub mod bounds;
 pub mod inbound;
 pub mod new_session;
 pub mod next_key;
+mod open;
 mod payload;
 pub mod peer;
 pub mod replay;
 pub mod session;
 pub mod tagset;
+mod types;
 
 #[cfg(test)]
 mod tests;
 
 use self::bounds as limits;
-use self::inbound::{Inbound, Owner, SetId};
-use self::new_session::{Ephemeral, Pair, Received};
+use self::inbound::{Inbound, Owner};
+use self::new_session::{Ephemeral, Pair};
 use self::peer::{Got, Peer, Reply, Sent};
 use self::replay::{Meter, Replay};
-use self::session::{At, Session};
-use super::clove::{Block, parse_blocks};
-use crate::crypto::aead;
+use self::session::Session;
+use super::clove::Block;
 use crate::crypto::x25519::PrivateKey;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
-use crate::wire::error::WireError;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 pub use self::peer::PeerKey;
+pub use self::types::{AckId, OpenError, Opened, SealError, Sealed, SentKind, SessionState, Stats};
 
 /// Random padding of a handshake message, at most.
 const HANDSHAKE_PADDING: usize = 31;
@@ -51,118 +52,6 @@ const ACK_DELAY: Duration = Duration::from_millis(200);
 const ANSWER_DELAY: Duration = Duration::from_secs(1);
 /// Time between searches for what is over.
 const SWEEP: Duration = Duration::from_secs(10);
-
-/// Names a message for which an acknowledgement was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AckId(pub u64);
-
-/// How things stand with a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionState {
-    /// Nothing: the next message is an NS.
-    None,
-    /// NS were sent and not answered.
-    Pending {
-        /// When the first of them was sent.
-        since: Instant,
-        /// How many.
-        sent: u32,
-    },
-    /// The peer sent an NS: the next messages are NSR.
-    Owes,
-    /// The next message is an ES.
-    Established,
-}
-
-/// Kind of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SentKind {
-    /// NS.
-    NewSession,
-    /// NSR.
-    NewSessionReply,
-    /// ES.
-    Existing,
-}
-
-/// A sealed message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
-    /// Content of the Garlic message, without its four length bytes.
-    pub content: Vec<u8>,
-    /// What it is.
-    pub kind: SentKind,
-    /// The acknowledgement that was asked for; none outside an ES.
-    pub ack: Option<AckId>,
-}
-
-/// An opened message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// Whose it is; `None` of an NS that wants no session.
-    pub peer: Option<PeerKey>,
-    /// What it is.
-    pub kind: SentKind,
-    /// Its blocks. Acknowledgements and next keys among them have been taken in.
-    pub blocks: Vec<Block>,
-    /// Messages of ours that it acknowledges.
-    pub acked: Vec<AckId>,
-}
-
-/// Why nothing was sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SealError {
-    /// The blocks do not fit one message.
-    TooLarge,
-    /// The peer's key is of small order.
-    BadKey,
-    /// The session has used up its message numbers.
-    Exhausted,
-}
-
-/// Why nothing was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenError {
-    /// No known tag, and too short for an NS.
-    Unknown,
-    /// Too many attempts to open an NS.
-    Metered,
-    /// The NS was opened before.
-    Replay,
-    /// It does not verify.
-    Sealed,
-    /// The NS has no time, or one too far from ours.
-    Stale,
-    /// It verifies, but its blocks do not parse.
-    Payload(WireError),
-}
-
-/// What is held and what happened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Peers with any state.
-    pub peers: usize,
-    /// Sessions of all peers.
-    pub sessions: usize,
-    /// Tags expected.
-    pub tags: usize,
-    /// Tag sets those are of.
-    pub sets: usize,
-    /// Message keys of skipped messages.
-    pub skipped_keys: usize,
-    /// Ephemeral keys remembered against replays.
-    pub replay_keys: usize,
-    /// Bytes of all that, without the allocator's overhead.
-    pub bytes: usize,
-    /// Messages sealed.
-    pub sealed: u64,
-    /// Messages opened.
-    pub opened: u64,
-    /// Messages refused.
-    pub refused: u64,
-    /// Peers forgotten for want of room.
-    pub evicted: u64,
-}
 
 /// All ratchet sessions of one destination.
 pub struct Ratchets {
@@ -357,169 +246,6 @@ impl Ratchets {
         })
     }
 
-    /// Opens the content of a Garlic message.
-    ///
-    /// # Errors
-    /// See [`OpenError`]; the message is to be dropped without an answer.
-    pub fn open(&mut self, now: Now, rng: &mut Rng, content: &[u8]) -> Result<Opened, OpenError> {
-        self.clock = now.mono;
-        let tagged = content.first_chunk().and_then(|t| self.inbound.find(t));
-        let opened = match tagged {
-            Some((set, n)) => self.open_tagged(now, rng, content, set, n),
-            None => self.open_new(now, content),
-        };
-        match &opened {
-            Ok(_) => self.counts.opened += 1,
-            Err(_) => self.counts.refused += 1,
-        }
-        opened
-    }
-
-    fn open_new(&mut self, now: Now, content: &[u8]) -> Result<Opened, OpenError> {
-        if content.len() < new_session::NEW_SESSION_MIN {
-            return Err(OpenError::Unknown);
-        }
-        if !self.meter.take(now.mono) {
-            return Err(OpenError::Metered);
-        }
-        let ephemeral = new_session::ephemeral_of(content).ok_or(OpenError::Unknown)?;
-        if self.replay.knows(&ephemeral) {
-            return Err(OpenError::Replay);
-        }
-        let received = new_session::open(&self.key, ephemeral, content);
-        let received = received.ok_or(OpenError::Sealed)?;
-        let blocks = parse_blocks(&received.payload).map_err(OpenError::Payload)?;
-        check_time(now, &blocks)?;
-        self.replay.insert(now.mono, &ephemeral);
-        let peer = received.from.map(PeerKey);
-        if let Some(peer) = peer {
-            self.add_got(now, peer, received);
-        }
-        Ok(Opened {
-            peer,
-            kind: SentKind::NewSession,
-            blocks,
-            acked: Vec::new(),
-        })
-    }
-
-    fn add_got(&mut self, now: Now, peer: PeerKey, received: Received) {
-        self.admit(peer, now.mono);
-        let got = Got {
-            id: self.number(),
-            at: now.mono,
-            touched: now.mono,
-            owed: true,
-            tags: new_session::reply_tags(&received.noise),
-            noise: received.noise,
-            ephemeral: received.ephemeral,
-            replies: Vec::new(),
-        };
-        if let Some(p) = self.peers.get_mut(&peer) {
-            p.add_got(got, &mut self.inbound);
-        }
-        self.owe(peer, now.mono + ANSWER_DELAY);
-    }
-
-    fn open_tagged(
-        &mut self,
-        now: Now,
-        rng: &mut Rng,
-        content: &[u8],
-        set: SetId,
-        n: u16,
-    ) -> Result<Opened, OpenError> {
-        let owner = self.inbound.owner(set).ok_or(OpenError::Unknown)?;
-        if let Owner::Sent(peer, id) = owner {
-            return self.open_reply(now, peer, id, content, n);
-        }
-        let key = self.inbound.key(set, n).ok_or(OpenError::Unknown)?.clone();
-        let (tag, sealed) = content.split_first_chunk::<8>().ok_or(OpenError::Unknown)?;
-        let payload = aead::open(key.expose(), u64::from(n), tag, sealed);
-        let payload = payload.ok_or(OpenError::Sealed)?;
-        let (peer, id) = match owner {
-            Owner::Session(peer, id) => (peer, id),
-            Owner::Reply(peer, id) | Owner::Sent(peer, id) => {
-                let session = self.confirm(now, peer, id, set);
-                (peer, session.ok_or(OpenError::Unknown)?)
-            }
-        };
-        let blocks = parse_blocks(&payload).map_err(|e| {
-            self.inbound.accept(set, n);
-            OpenError::Payload(e)
-        })?;
-        let p = self.peers.get_mut(&peer).ok_or(OpenError::Unknown)?;
-        (p.used, self.clock) = (now.mono, now.mono);
-        p.settle();
-        let session = p.sessions.iter_mut().find(|s| s.id() == id);
-        let session = session.ok_or(OpenError::Unknown)?;
-        let now = now.mono;
-        let at = At { now, peer, set, n };
-        let acked = session.opened(&at, rng, &blocks, &mut self.inbound);
-        if session.owes() {
-            self.owe(peer, now + ACK_DELAY);
-        }
-        Ok(Opened {
-            peer: Some(peer),
-            kind: SentKind::Existing,
-            blocks,
-            acked,
-        })
-    }
-
-    /// The peer has taken our reply with this set to its New Session `id`: that is a session now.
-    fn confirm(&mut self, now: Now, peer: PeerKey, id: u32, set: SetId) -> Option<u32> {
-        let number = self.number();
-        let p = self.peers.get_mut(&peer)?;
-        let got = p.got.iter_mut().find(|g| g.id == id)?;
-        let taken = got.replies.iter().position(|r| r.set == set)?;
-        let reply = got.replies.swap_remove(taken);
-        let began = got.at;
-        p.confirmed(id, &mut self.inbound);
-        self.inbound.give(set, Owner::Session(peer, number));
-        let session = Session::new(number, false, now.mono, reply.out, set);
-        p.establish(session, began, &mut self.inbound);
-        Some(number)
-    }
-
-    fn open_reply(
-        &mut self,
-        now: Now,
-        peer: PeerKey,
-        id: u32,
-        content: &[u8],
-        n: u16,
-    ) -> Result<Opened, OpenError> {
-        let number = self.number();
-        let p = self.peers.get_mut(&peer).ok_or(OpenError::Unknown)?;
-        let sent = p.sent.iter_mut().find(|s| s.id == id);
-        let sent = sent.ok_or(OpenError::Unknown)?;
-        let opened = new_session::open_reply(&sent.noise, &self.key, &sent.ephemeral, content);
-        let (payload, Pair { ab, ba }) = opened.ok_or(OpenError::Sealed)?;
-        self.inbound.accept(sent.set, n);
-        sent.answered = true;
-        let began = sent.at;
-        p.used = now.mono;
-        // Further replies to this or an older New Session bring data, but no other session.
-        if p.sessions.iter().all(|s| s.id() < id) {
-            let owner = Owner::Session(peer, number);
-            let window = limits::RATCHET_WINDOW_MIN;
-            let set = self.inbound.insert(ba, owner, window, true);
-            let session = Session::new(number, true, now.mono, ab, set);
-            p.establish(session, began, &mut self.inbound);
-            for sent in &mut p.sent {
-                sent.answered = true;
-            }
-            self.owe(peer, now.mono + ANSWER_DELAY);
-        }
-        Ok(Opened {
-            peer: Some(peer),
-            kind: SentKind::NewSessionReply,
-            blocks: parse_blocks(&payload).map_err(OpenError::Payload)?,
-            acked: Vec::new(),
-        })
-    }
-
     /// A peer that waits for a message for which no data came along: an acknowledgement, a next
     /// key, the answer to a handshake message. Seal it a message, if need be without cloves. Each
     /// peer is named once per cause, when [`Self::deadline`] has passed.
@@ -552,7 +278,7 @@ impl Ratchets {
     /// When [`Self::handle_timeout`] has to be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let idle = self.peers.is_empty() && self.replay.len() == 0;
+        let idle = self.peers.is_empty() && self.replay.count() == 0;
         let sweep = (!idle).then(|| self.swept + SWEEP);
         let due = self.owed.values().min().copied();
         sweep.into_iter().chain(due).min()
@@ -595,8 +321,8 @@ impl Ratchets {
             tags,
             sets,
             skipped_keys,
-            replay_keys: self.replay.len(),
-            bytes: self.inbound.bytes() + peers + self.replay.len() * 16,
+            replay_keys: self.replay.count(),
+            bytes: self.inbound.bytes() + peers + self.replay.count() * 16,
             ..self.counts
         }
     }
@@ -645,19 +371,4 @@ impl Ratchets {
             p.drop_oldest_sent(&mut self.inbound);
         }
     }
-}
-
-/// The DateTime of an NS has to be near ours.
-fn check_time(now: Now, blocks: &[Block]) -> Result<(), OpenError> {
-    let time = blocks.iter().find_map(|b| match b {
-        Block::DateTime(secs) => Some(u64::from(*secs)),
-        _ => None,
-    });
-    let (then, now) = (time.ok_or(OpenError::Stale)?, now.wall.secs());
-    let old = now.saturating_sub(then) > limits::RATCHET_NS_OLD.as_secs();
-    let ahead = then.saturating_sub(now) > limits::RATCHET_NS_AHEAD.as_secs();
-    if old || ahead {
-        return Err(OpenError::Stale);
-    }
-    Ok(())
 }

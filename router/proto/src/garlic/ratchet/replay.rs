@@ -46,7 +46,7 @@ impl Replay {
 
     /// Keys held.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.young.len() + self.old.len()
     }
 }
