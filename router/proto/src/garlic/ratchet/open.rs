@@ -4,9 +4,8 @@ use super::bounds as limits;
 use super::inbound::{Owner, SetId};
 use super::new_session::{self, Pair, Received};
 use super::peer::{Got, PeerKey};
-use super::session::{At, Session};
+use super::session::{At, Session, open_entry};
 use super::{ACK_DELAY, ANSWER_DELAY, OpenError, Opened, Ratchets, SentKind};
-use crate::crypto::aead;
 use crate::garlic::clove::{Block, parse_blocks};
 use crate::rng::Rng;
 use crate::time::Now;
@@ -89,9 +88,7 @@ impl Ratchets {
             return self.open_reply(now, peer, id, content, n);
         }
         let key = self.inbound.key(set, n).ok_or(OpenError::Unknown)?.clone();
-        let (tag, sealed) = content.split_first_chunk::<8>().ok_or(OpenError::Unknown)?;
-        let payload = aead::open(key.expose(), u64::from(n), tag, sealed);
-        let payload = payload.ok_or(OpenError::Sealed)?;
+        let payload = open_entry(&key, n, content).ok_or(OpenError::Sealed)?;
         let (peer, id) = match owner {
             Owner::Session(peer, id) => (peer, id),
             Owner::Reply(peer, id) | Owner::Sent(peer, id) => {

@@ -6,12 +6,13 @@ use super::inbound::{Inbound, Owner, SetId};
 use super::next_key::{Receiving, Sending};
 use super::payload;
 use super::peer::PeerKey;
-use super::tagset::TagSet;
+use super::tagset::{Entry, TagSet};
 use super::{AckId, SealError};
 use crate::crypto::aead;
 use crate::crypto::x25519::PrivateKey;
 use crate::garlic::clove::{Block, NextKey};
 use crate::rng::Rng;
+use crate::secret::Secret;
 use crate::time::Instant;
 use std::collections::VecDeque;
 
@@ -26,6 +27,23 @@ struct Expected {
     id: SetId,
     /// The set before the one in use dies.
     dies: Option<Instant>,
+}
+
+/// Seals a payload as the message of this entry.
+#[must_use]
+pub fn seal_entry(entry: &Entry, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(AROUND + payload.len());
+    out.extend_from_slice(&entry.tag);
+    let sealed = aead::seal(entry.key.expose(), u64::from(entry.n), &entry.tag, payload);
+    out.extend_from_slice(&sealed);
+    out
+}
+
+/// Opens the message `n` of a set under its key.
+#[must_use]
+pub fn open_entry(key: &Secret<32>, n: u16, content: &[u8]) -> Option<Vec<u8>> {
+    let (tag, sealed) = content.split_first_chunk::<8>()?;
+    aead::open(key.expose(), u64::from(n), tag, sealed)
 }
 
 /// The state of one session.
@@ -171,11 +189,7 @@ impl Session {
         let payload = payload::assemble(&all, PADDING, AROUND, rng)?;
         let set = self.out.id();
         let entry = self.out.next_entry().ok_or(SealError::Exhausted)?;
-        let mut out = Vec::with_capacity(AROUND + payload.len());
-        out.extend_from_slice(&entry.tag);
-        let n = u64::from(entry.n);
-        let sealed = aead::seal(entry.key.expose(), n, &entry.tag, &payload);
-        out.extend_from_slice(&sealed);
+        let out = seal_entry(&entry, &payload);
         if let Some(ack) = ack {
             if self.asked.len() >= limits::RATCHET_ACKS_ASKED_MAX {
                 self.asked.pop_front();
@@ -259,5 +273,18 @@ impl Session {
         if self.sets.len() > limits::RATCHET_SETS_MAX {
             inbound.remove(self.sets.remove(0).id);
         }
+    }
+}
+
+#[cfg(test)]
+impl Session {
+    /// Asks for the next key now, with this one.
+    pub fn expect_next(&mut self, fresh: impl FnOnce() -> PrivateKey) {
+        self.sending.start(&self.out, fresh);
+    }
+
+    /// The set that is sent with.
+    pub const fn outbound(&self) -> &TagSet {
+        &self.out
     }
 }

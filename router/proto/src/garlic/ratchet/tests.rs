@@ -1,3 +1,7 @@
+//! Two destinations against each other, recorded conversations, hostile input.
+
+mod recorded;
+
 use super::*;
 use crate::time::Date;
 
