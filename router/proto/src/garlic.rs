@@ -5,6 +5,9 @@ pub mod one_time;
 pub mod ratchet;
 pub mod to_router;
 
+#[cfg(test)]
+mod recorded;
+
 use crate::time::Date;
 use crate::wire::cursor::{Reader, Writer};
 use crate::wire::error::Result;

@@ -143,7 +143,7 @@ impl Ratchets {
         let p = self.peers.get_mut(peer);
         let (reply, session) = p.map_or((false, None), |p| {
             p.used = now.mono;
-            (p.reply_due().is_some(), p.next(now.mono, lower))
+            (p.reply_due().is_some(), p.next(now.mono, lower, want_ack))
         });
         let sealed = if reply {
             self.seal_reply(now, rng, peer, blocks)

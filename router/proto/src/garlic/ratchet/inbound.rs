@@ -26,7 +26,7 @@ pub enum Owner {
 struct InSet {
     set: TagSet,
     owner: Owner,
-    /// Derived tags by message number, from `first` on; used ones are only cut from the front.
+    /// Derived tags by message number, from `first` on.
     tags: VecDeque<Tag>,
     first: u32,
     /// Keys that were derived and not used.
@@ -43,6 +43,13 @@ impl InSet {
         let n = self.highest.map_or(0, u32::from);
         let usual = limits::RATCHET_WINDOW_MIN + n / 2;
         usual.max(self.gap).min(limits::RATCHET_WINDOW_MAX)
+    }
+
+    /// The end of the leading numbers below `end` that were all used.
+    fn used_below(&self, end: u32) -> u32 {
+        let end = end.min(self.set.keys());
+        let unused = self.keys.keys().next().copied().map_or(end, u32::from);
+        unused.min(end)
     }
 }
 
@@ -106,7 +113,7 @@ impl Inbound {
     }
 
     /// The key of message `n`, which [`Self::find`] has answered; the keys before it are derived
-    /// and kept.
+    /// and kept. `None` when it was used.
     pub fn key(&mut self, id: SetId, n: u16) -> Option<&Secret<32>> {
         let s = self.sets.get_mut(&id)?;
         while s.set.keys() <= u32::from(n) {
@@ -118,17 +125,18 @@ impl Inbound {
         s.keys.get(&n)
     }
 
-    /// Message `n` has verified: its tag and key are gone and the window moves.
+    /// Message `n` has verified: its key is gone and the window moves. Its tag is known for some
+    /// time, so that copies of the message are refused without a public-key operation.
     pub fn accept(&mut self, id: SetId, n: u16) {
         let Some(s) = self.sets.get_mut(&id) else {
             return;
         };
         s.keys.remove(&n);
-        let tag = u32::from(n).checked_sub(s.first).map(|i| i as usize);
-        if let Some(tag) = tag.and_then(|i| s.tags.get(i)) {
-            self.tags.remove(tag);
-        }
         if !s.grows {
+            let i = u32::from(n).checked_sub(s.first).map(|i| i as usize);
+            if let Some(tag) = i.and_then(|i| s.tags.get(i)) {
+                self.tags.remove(tag);
+            }
             return;
         }
         let before = s.highest.map_or(0, |h| u32::from(h) + 1);
@@ -136,7 +144,9 @@ impl Inbound {
         s.gap = s.gap.max(gap);
         s.highest = Some(s.highest.map_or(n, |h| h.max(n)));
         let (highest, window) = (s.highest.map_or(0, u32::from), s.window());
-        self.trim(id, highest.saturating_sub(window));
+        let low = highest.saturating_sub(window);
+        let used = s.used_below(highest.saturating_sub(limits::RATCHET_WINDOW_MIN));
+        self.trim(id, low.max(used));
         let full = self.tags.len() >= limits::RATCHET_TAGS_MAX;
         let ahead = if full {
             limits::RATCHET_WINDOW_MIN

@@ -159,6 +159,7 @@ impl Ratchets {
             let set = self.inbound.insert(ba, owner, window, true);
             let session = Session::new(number, true, now.mono, ab, set);
             p.establish(session, began, &mut self.inbound);
+            p.settle();
             for sent in &mut p.sent {
                 sent.answered = true;
             }

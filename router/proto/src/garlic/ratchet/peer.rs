@@ -98,10 +98,11 @@ impl Peer {
         sessions.filter(sendable).max_by_key(rank).map(|(i, _)| i)
     }
 
-    /// The session that owes the peer something, or else the current one.
+    /// The session that owes the peer something, or else the current one. A message that asks
+    /// for an acknowledgement goes by the current one, or both sides would keep another alive.
     #[must_use]
-    pub fn next(&self, now: Instant, lower: bool) -> Option<usize> {
-        let owing = |s: &Session| s.owes() && s.is_sendable(now);
+    pub fn next(&self, now: Instant, lower: bool, want_ack: bool) -> Option<usize> {
+        let owing = |s: &Session| !want_ack && s.owes() && s.is_sendable(now);
         let owing = self.sessions.iter().position(owing);
         owing.or_else(|| self.current(now, lower))
     }
@@ -121,6 +122,7 @@ impl Peer {
                 old.retire(session.created());
             }
         }
+        self.sessions.reserve_exact(1);
         self.sessions.push(session);
         if self.sessions.len() > limits::RATCHET_SESSIONS_PER_PEER {
             self.sessions.remove(0).close(inbound);
@@ -147,6 +149,7 @@ impl Peer {
 
     /// Adds a New Session of ours; the oldest gives way.
     pub fn add_sent(&mut self, sent: Sent, inbound: &mut Inbound) {
+        self.sent.reserve_exact(1);
         self.sent.push(sent);
         if self.sent.len() > limits::RATCHET_SENT_PER_PEER {
             self.drop_oldest_sent(inbound);
@@ -163,6 +166,7 @@ impl Peer {
     /// Adds a New Session of the peer's; the oldest gives way.
     pub fn add_got(&mut self, got: Got, inbound: &mut Inbound) {
         self.settle();
+        self.got.reserve_exact(1);
         self.got.push(got);
         if self.got.len() > limits::RATCHET_GOT_PER_PEER {
             self.got.remove(0).close(inbound);
@@ -193,6 +197,9 @@ impl Peer {
             }
             !over
         });
+        self.sent.shrink_to_fit();
+        self.got.shrink_to_fit();
+        self.sessions.shrink_to_fit();
     }
 
     /// Forgets everything.

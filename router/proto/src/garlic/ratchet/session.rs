@@ -287,4 +287,11 @@ impl Session {
     pub const fn outbound(&self) -> &TagSet {
         &self.out
     }
+
+    /// A message of these blocks and no other.
+    pub fn seal_raw(&mut self, blocks: &[Block]) -> Vec<u8> {
+        let payload = crate::garlic::clove::write_blocks(blocks).unwrap_or_default();
+        let entry = self.out.next_entry();
+        entry.map_or_else(Vec::new, |e| seal_entry(&e, &payload))
+    }
 }
