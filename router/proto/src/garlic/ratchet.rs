@@ -11,7 +11,6 @@
 //! - An NS carries our LeaseSet2 (which publishes the key of these ratchets) before any data.
 //! - [`Ratchets::wants_reply`] names peers that wait for a message although there was no data.
 
-pub mod bounds;
 pub mod inbound;
 pub mod new_session;
 pub mod next_key;
@@ -26,7 +25,6 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use self::bounds as limits;
 use self::inbound::{Inbound, Owner};
 use self::new_session::{Ephemeral, Pair};
 use self::peer::{Got, Peer, Reply, Sent};
@@ -34,6 +32,7 @@ use self::replay::{Meter, Replay};
 use self::session::Session;
 use super::clove::Block;
 use crate::crypto::x25519::PrivateKey;
+use crate::limits;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use core::time::Duration;

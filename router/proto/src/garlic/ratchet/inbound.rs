@@ -3,9 +3,9 @@
 //! One table maps tags to (tag set, message number). Tags are derived ahead of the last received
 //! message; message keys only when a message comes, and those of skipped messages are kept.
 
-use super::bounds as limits;
 use super::peer::PeerKey;
 use super::tagset::{Tag, TagSet};
+use crate::limits;
 use crate::secret::Secret;
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,12 +1,12 @@
 //! Opening: by tag for sessions and replies, else as a New Session.
 
-use super::bounds as limits;
 use super::inbound::{Owner, SetId};
 use super::new_session::{self, Pair, Received};
 use super::peer::{Got, PeerKey};
 use super::session::{At, Session, open_entry};
 use super::{ACK_DELAY, ANSWER_DELAY, OpenError, Opened, Ratchets, SentKind};
 use crate::garlic::clove::{Block, parse_blocks};
+use crate::limits;
 use crate::rng::Rng;
 use crate::time::Now;
 

@@ -2,8 +2,8 @@
 //! (i2p spec/ecies, Block Ordering Rules and Padding).
 
 use super::SealError;
-use super::bounds as limits;
 use crate::garlic::clove::{Block, write_blocks};
+use crate::limits;
 use crate::rng::Rng;
 
 /// Block header before padding.

@@ -4,12 +4,12 @@
 //! number of replies, each with its own pair of tag sets, until the first message of a session
 //! says which reply the peer took.
 
-use super::bounds as limits;
 use super::inbound::{Inbound, SetId};
 use super::session::Session;
 use super::tagset::TagSet;
 use crate::crypto::noise::Noise;
 use crate::crypto::x25519::PrivateKey;
+use crate::limits;
 use crate::time::Instant;
 
 /// A remote's static X25519 key, from its LeaseSet2.

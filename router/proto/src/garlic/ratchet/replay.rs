@@ -1,7 +1,7 @@
 //! What protects the public-key operations of New Sessions: a rate, and a memory of the ephemeral
 //! keys that were used (i2p spec/ecies, DateTime: replay prevention).
 
-use super::bounds as limits;
+use crate::limits;
 use crate::time::Instant;
 use core::time::Duration;
 use std::collections::BTreeSet;

@@ -1,7 +1,6 @@
 //! One session: Existing Session messages of both directions under their tag sets, with
 //! acknowledgements and next keys (i2p spec/ecies, sections 1h and 4a).
 
-use super::bounds as limits;
 use super::inbound::{Inbound, Owner, SetId};
 use super::next_key::{Receiving, Sending};
 use super::payload;
@@ -11,6 +10,7 @@ use super::{AckId, SealError};
 use crate::crypto::aead;
 use crate::crypto::x25519::PrivateKey;
 use crate::garlic::clove::{Block, NextKey};
+use crate::limits;
 use crate::rng::Rng;
 use crate::secret::Secret;
 use crate::time::Instant;
