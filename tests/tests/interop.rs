@@ -6,10 +6,13 @@
 // Helpers too unwrap: by a panic a network learns to keep its files.
 #![allow(clippy::unwrap_used)]
 
+use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ramson_tests::capture::Capture;
+use ramson_tests::lan::Lan;
+use ramson_tests::netns::Netns;
 use ramson_tests::network::{Network, Plan};
 use ramson_tests::peers::Suite;
 use ramson_tests::router::Router;
@@ -152,12 +155,7 @@ fn only_i2p_leaves_the_box() {
     scene.first_page(FIRST_PAGE).unwrap();
 
     let client = &scene.lan.client;
-    leaks::dns_attempts(client).unwrap();
-    leaks::other_attempts(client, forged).unwrap();
-    let attempts = leaks::tcp_attempts(client).unwrap();
-    let slow: Vec<_> = attempts.iter().filter(|a| !a.refused).collect();
-    assert!(attempts.iter().all(|a| !a.connected), "{attempts:?}");
-    assert!(slow.is_empty(), "not refused at once: {slow:?}");
+    try_everything(client, forged);
     let foreign = probe::dns_query(client, leaks::RESOLVER, "www.example.org");
     assert!(
         !matches!(foreign, Ok(Some(_))),
@@ -177,6 +175,42 @@ fn only_i2p_leaves_the_box() {
         "hardly any I2P was seen: {seen:?}"
     );
     assert_eq!(seen.violations, 0, "{:#?}", seen.examples);
+}
+
+/// Everything a client can try; every connection is refused, and at once.
+fn try_everything(client: &Netns, forged: Ipv4Addr) {
+    leaks::dns_attempts(client).unwrap();
+    leaks::other_attempts(client, forged).unwrap();
+    let attempts = leaks::tcp_attempts(client).unwrap();
+    assert!(attempts.iter().all(|a| !a.connected), "{attempts:?}");
+    let slow: Vec<_> = attempts.iter().filter(|a| !a.refused).collect();
+    assert!(slow.is_empty(), "not refused at once: {slow:?}");
+}
+
+/// The gateway alone: with no router behind it, it refuses everything and lets nothing out.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn gateway_without_a_router_is_closed() {
+    let _alone = alone(&[Suite::Trixie]);
+    let few = Plan {
+        routers: 3,
+        floodfills: 2,
+        ..plan(&[Suite::Trixie])
+    };
+    let network = Network::up(&few).unwrap();
+    let slot = network.slot().unwrap();
+    let mut lan = Lan::new(slot).unwrap();
+    lan.start_gateway(slot).unwrap();
+    let capture = Capture::start(slot, scene::rules(&network).unwrap()).unwrap();
+    let got = lan
+        .curl(&Scene::url("/"), Duration::from_secs(20), &[])
+        .unwrap();
+    assert!(!got.is_ok() && got.total_s < 10.0, "{got:?}");
+    try_everything(&lan.client, slot.address);
+    lan.check().unwrap();
+    let seen = capture.end().unwrap();
+    assert_eq!(seen.violations, 0, "{:#?}", seen.examples);
+    assert_eq!(seen.tcp + seen.udp, 0, "{seen:?}");
 }
 
 /// Positive control of that: without a gateway, a datagram to the outside is seen and named.

@@ -42,6 +42,12 @@ const STEPS: &[Step] = &[
         ],
         minutes: 20,
     },
+    // Skipped where cargo-deny is not installed: building it takes longer than everything else.
+    Step {
+        name: "deny",
+        words: &["deny", "--offline", "check", "bans", "licenses", "sources"],
+        minutes: 5,
+    },
     Step {
         name: "test",
         words: &["test", "-q", "--workspace"],
