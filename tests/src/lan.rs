@@ -83,6 +83,14 @@ impl Lan {
         self.gateway.as_mut().map_or(Ok(()), Process::check)
     }
 
+    /// The end of the gateway's log.
+    pub fn last_words(&self) -> String {
+        self.gateway
+            .as_ref()
+            .map(|g| places::tail(g.log(), 800))
+            .unwrap_or_default()
+    }
+
     /// Ends the gateway.
     pub fn end_gateway(&mut self) {
         self.gateway = None;

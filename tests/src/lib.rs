@@ -22,6 +22,7 @@ pub mod scene;
 pub mod setup;
 pub mod site;
 pub mod slot;
+pub mod stand_in;
 pub mod steps;
 pub mod stop;
 pub mod tidy;

@@ -1,14 +1,20 @@
 //! Small clients of the bench: plain HTTP by hand and `curl` inside a namespace.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, connect, setsockopt, socket, sockopt,
+};
+
 use crate::fault::{About, Fault, Outcome};
 use crate::netns::{self, Netns};
 use crate::process::Process;
+use crate::wall;
 
 /// GET `path` from `address`, from inside the namespace; the whole answer as text.
 pub fn http_get(namespace: &str, address: SocketAddr, path: &str) -> Outcome<String> {
@@ -124,4 +130,45 @@ fn first_address(answer: &[u8]) -> Option<Ipv4Addr> {
     let record = rest.windows(4).position(|w| w == marker)? + 4;
     let data: [u8; 4] = rest.get(record + 6..record + 10)?.try_into().ok()?;
     (records > 0).then(|| Ipv4Addr::from(data))
+}
+
+/// Fetches a page at `rate` bytes a second with a small receive buffer, so that most of it waits
+/// in the box. (curl reads ahead of its own limit.) The body is in `body`; returns the seconds.
+pub fn slow_get(
+    client: &Netns,
+    (host, path): (&str, &str),
+    body: &Path,
+    rate: usize,
+) -> Outcome<f64> {
+    let address = dns_query(client, crate::lan::BOX, host)?
+        .ok_or_else(|| Fault::new(format!("{host} has no address")))?;
+    let start = wall::now();
+    let mut whole = Vec::new();
+    client.inside(|| {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let made = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+        setsockopt(&made, sockopt::RcvBuf, &32_768)?;
+        connect(
+            made.as_raw_fd(),
+            &SockaddrIn::from(SocketAddrV4::new(address, 80)),
+        )?;
+        let mut stream = TcpStream::from(made);
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes())?;
+        let mut piece = vec![0; rate / 20];
+        loop {
+            let count = stream.read(&mut piece).about("slow reader")?;
+            if count == 0 {
+                return Ok(());
+            }
+            whole.extend_from_slice(&piece[..count]);
+            let due = Duration::from_secs_f64(whole.len() as f64 / rate as f64);
+            wall::pause(due.saturating_sub(wall::now() - start))?;
+        }
+    })?;
+    let end = whole.windows(4).position(|w| w == b"\r\n\r\n");
+    let end = end.ok_or_else(|| Fault::new("no HTTP answer"))? + 4;
+    crate::places::write(body, &whole[end..])?;
+    Ok(wall::since(start))
 }

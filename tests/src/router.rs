@@ -11,11 +11,14 @@ use crate::bins;
 use crate::fault::{About, Outcome};
 use crate::process::Process;
 use crate::slot::{GATEWAY_USER, ROUTER_USER, Slot};
-use crate::{places, wall};
+use crate::{netns, places, process, wall};
 
 /// A running `routerd`.
 pub struct Router {
     process: Process,
+    namespace: String,
+    program: PathBuf,
+    config: PathBuf,
 }
 
 impl Router {
@@ -50,6 +53,13 @@ impl Router {
     /// A fault with its last words if it has ended.
     pub fn check(&mut self) -> Outcome<()> {
         self.process.check()
+    }
+
+    /// What it says of itself, or why it does not.
+    pub fn status(&self) -> String {
+        let mut command = netns::command_in(&self.namespace, &self.program);
+        command.arg("status").arg("--config").arg(&self.config);
+        process::output(&mut command).unwrap_or_else(|fault| fault.to_string())
     }
 
     pub fn log(&self) -> &Path {

@@ -7,7 +7,7 @@ use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use crate::capture::Rules;
-use crate::fault::{About, Outcome};
+use crate::fault::{About, Fault, Outcome};
 use crate::i2pd;
 use crate::lan::Lan;
 use crate::network::{Network, Plan, SITE_NAME};
@@ -73,9 +73,13 @@ impl Scene {
     }
 
     /// A fault with the end of our programs' logs.
-    pub fn with_logs(&self, text: &str) -> crate::fault::Fault {
+    pub fn with_logs(&self, text: &str) -> Fault {
         let words = places::tail(self.router.log(), 1500);
-        crate::fault::Fault::new(format!("{text}\nrouterd's last words:\n{words}"))
+        Fault::new(format!(
+            "{text}\nrouterd's last words:\n{words}\nits status:\n{}\nthe gateway's:\n{}",
+            self.router.status(),
+            self.lan.last_words(),
+        ))
     }
 
     /// What may leave the box.
@@ -93,8 +97,6 @@ pub fn rules(network: &Network) -> Outcome<Rules> {
     Ok(Rules {
         own: SocketAddrV4::new(network.slot()?.address, i2pd::PORT),
         peers: peers.collect::<BTreeSet<_>>(),
-        next_hop: HUB_ADDRESS
-            .parse()
-            .map_err(|_| crate::fault::Fault::new("hub address"))?,
+        next_hop: HUB_ADDRESS.parse().map_err(|_| Fault::new("hub address"))?,
     })
 }

@@ -13,11 +13,12 @@ use std::time::Duration;
 use ramson_tests::capture::Capture;
 use ramson_tests::lan::Lan;
 use ramson_tests::netns::Netns;
-use ramson_tests::network::{Network, Plan};
+use ramson_tests::network::{Network, Plan, SITE_NAME};
 use ramson_tests::peers::Suite;
 use ramson_tests::router::Router;
 use ramson_tests::scene::{self, Scene};
-use ramson_tests::{leaks, probe, setup, site, wall};
+use ramson_tests::stand_in::StandIn;
+use ramson_tests::{i2pd, leaks, probe, setup, site, wall};
 
 const TWO_MB: u64 = 2_000_000;
 const FIRST_PAGE: Duration = Duration::from_secs(120);
@@ -91,12 +92,25 @@ fn router_through_its_proxy() {
         last = Some(got);
         Ok(ok.then_some(()))
     });
-    page.unwrap_or_else(|fault| panic!("{fault}: {last:?}"));
+    page.unwrap_or_else(|fault| panic!("{fault}: {last:?}\n{}", router.status()));
     println!("our first page {:.1} s after start", wall::since(start));
     assert_eq!(std::fs::read_to_string(&body).unwrap(), site::PAGE);
     let got = fetch(&format!("/bytes/{TWO_MB}"), 120).unwrap();
     assert!(got.is_ok(), "{got:?}");
     site::check_bytes(&body, TWO_MB).unwrap();
+}
+
+fn two_mb() -> String {
+    format!("/bytes/{TWO_MB}")
+}
+
+/// A reader of 500 kB/s gets everything, although the site has closed long before.
+fn slow_reader(lan: &Lan) {
+    let path = two_mb();
+    let page = (SITE_NAME, path.as_str());
+    let seconds = probe::slow_get(&lan.client, page, &lan.fetched(), 500_000).unwrap();
+    site::check_bytes(&lan.fetched(), TWO_MB).unwrap();
+    assert!(seconds > 3.5, "not slow: {seconds} s");
 }
 
 /// The product: a LAN client that knows nothing of I2P opens a site by its name.
@@ -114,20 +128,12 @@ fn client_opens_site(suites: &[Suite]) {
         site::PAGE
     );
 
-    let url = Scene::url(&format!("/bytes/{TWO_MB}"));
-    let got = scene.lan.curl(&url, Duration::from_secs(120), &[]).unwrap();
+    let limit = Duration::from_secs(120);
+    let got = scene.lan.curl(&Scene::url(&two_mb()), limit, &[]).unwrap();
     assert!(got.is_ok(), "{got:?}");
     site::check_bytes(&scene.lan.fetched(), TWO_MB).unwrap();
     println!("2 MB at {:.2} MB/s", got.megabytes_per_s());
-
-    // The site has sent everything and closed long before this reader has it.
-    let slow = ["--limit-rate", "500k"];
-    let got = scene
-        .lan
-        .curl(&url, Duration::from_secs(120), &slow)
-        .unwrap();
-    assert!(got.is_ok(), "{got:?}");
-    site::check_bytes(&scene.lan.fetched(), TWO_MB).unwrap();
+    slow_reader(&scene.lan);
     scene.check().unwrap();
 }
 
@@ -211,6 +217,37 @@ fn gateway_without_a_router_is_closed() {
     let seen = capture.end().unwrap();
     assert_eq!(seen.violations, 0, "{:#?}", seen.examples);
     assert_eq!(seen.tcp + seen.udp, 0, "{seen:?}");
+}
+
+/// The gateway to the byte, with a stand-in for the router: pages, 2 MB, and a reader far slower
+/// than the site, which has long closed.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn gateway_carries_every_byte() {
+    let _alone = alone(&[Suite::Trixie]);
+    let few = Plan {
+        routers: 3,
+        floodfills: 2,
+        ..plan(&[Suite::Trixie])
+    };
+    let network = Network::up(&few).unwrap();
+    let slot = network.slot().unwrap();
+    let publisher = network.publisher().namespace.name();
+    let stand_in = StandIn::start(slot, publisher, i2pd::SITE).unwrap();
+    let mut lan = Lan::new(slot).unwrap();
+    lan.start_gateway(slot).unwrap();
+    let limit = Duration::from_secs(30);
+    let got = lan.curl(&Scene::url("/"), limit, &[]).unwrap();
+    assert!(got.is_ok(), "{got:?}");
+    assert_eq!(std::fs::read_to_string(lan.fetched()).unwrap(), site::PAGE);
+    let got = lan.curl(&Scene::url(&two_mb()), limit, &[]).unwrap();
+    assert!(got.is_ok(), "{got:?}");
+    site::check_bytes(&lan.fetched(), TWO_MB).unwrap();
+    println!("2 MB at {:.2} MB/s", got.megabytes_per_s());
+    slow_reader(&lan);
+    let got = lan.curl("http://nobody.i2p/", limit, &[]).unwrap();
+    assert!(!got.is_ok() && got.total_s < 5.0, "{got:?}");
+    assert_eq!(stand_in.tags(), 1, "one client, one tag");
 }
 
 /// Positive control of that: without a gateway, a datagram to the outside is seen and named.

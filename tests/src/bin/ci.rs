@@ -54,19 +54,6 @@ const STEPS: &[Step] = &[
         minutes: 30,
     },
     Step {
-        name: "gateway",
-        words: &[
-            "test",
-            "-q",
-            "-p",
-            "ramson-gateway",
-            "--",
-            "--ignored",
-            "--test-threads=1",
-        ],
-        minutes: 10,
-    },
-    Step {
         name: "interop",
         words: &[
             "test",
