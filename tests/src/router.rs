@@ -32,10 +32,15 @@ impl Router {
         let user = ROUTER_USER.to_string();
         let mut command = slot.namespace.command("setpriv");
         command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]);
-        command.arg(program).arg(config);
+        command.arg(&program).arg(&config);
         let log = slot.folder().join("routerd.log");
+        let namespace = slot.namespace.name().to_string();
+        let process = Process::start("routerd", command, &log)?;
         let mut router = Router {
-            process: Process::start("routerd", command, &log)?,
+            process,
+            namespace,
+            program,
+            config,
         };
         let step = Duration::from_millis(50);
         wall::until(
