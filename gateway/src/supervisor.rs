@@ -43,7 +43,10 @@ struct Supervisor {
     options: Options,
     secrets: Secrets,
     router_uid: u32,
+    /// As the rules know it.
     wan: WanAddresses,
+    /// Number of the LAN interface the sockets are bound to.
+    lan_index: u32,
     corrected: u64,
     reloads: u64,
 }
@@ -67,13 +70,13 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         return Err("users.gateway and users.router are the same user".into());
     }
     let secrets = state::load_or_make(&config.paths.state_dir)?;
-    let wan = WanAddresses::default();
     let mut this = Supervisor {
         config,
         options,
         secrets,
         router_uid,
-        wan,
+        wan: WanAddresses::default(),
+        lan_index: 0,
         corrected: 0,
         reloads: 0,
     };
@@ -108,12 +111,14 @@ impl Supervisor {
         for line in routes::up(&self.config) {
             command::ip(&line)?;
         }
+        self.lan_index = self.lan_index_now();
         // Interfaces that came up meanwhile brought settings of their own.
         sysctl::apply(&self.config).map(|_| ())
     }
 
     fn load_rules(&mut self) -> Result<(), String> {
-        let wan = wan::read(&self.config)?;
+        let name = &self.config.wan.interface;
+        let wan = wan::read(&self.config)?.ok_or(format!("interface {name} does not exist"))?;
         let text = rules::generate(&self.config, &self.secrets.prefix6, self.router_uid, &wan);
         command::nft(&text)?;
         if command::nft(rules::BRIDGE).is_err() {
@@ -150,7 +155,7 @@ impl Supervisor {
                 _ = interrupt.recv() => return Ok(()),
                 _ = hang_up.recv() => self.reload()?,
                 _ = died.recv() => {}
-                _ = watch.tick() => self.watch()?,
+                _ = watch.tick() => self.watch(child).await?,
                 () = tokio::time::sleep(pause) => {}
                 request = admin.next() => match request.request {
                     Request::Status => request.reply(&self.status(child)).await,
@@ -169,18 +174,34 @@ impl Supervisor {
         self.seal().map_err(|e| lock_down(&e))
     }
 
-    fn watch(&mut self) -> Result<(), String> {
+    /// Puts right what changed under us. An interface that is away is waited for: its rules go
+    /// by name, and the link behind it is dead.
+    async fn watch(&mut self, child: &mut Child) -> Result<(), String> {
         let corrected = sysctl::apply(&self.config).map_err(|e| lock_down(&e))?;
         if corrected > 0 {
             eprintln!("supervisor: {corrected} kernel settings had changed, set again");
             self.corrected += corrected;
         }
-        let now = wan::read(&self.config).map_err(|e| lock_down(&e))?;
-        if now == self.wan {
-            Ok(())
-        } else {
-            self.reload()
+        let lan_index = self.lan_index_now();
+        let Some(wan) = wan::read(&self.config).map_err(|e| lock_down(&e))? else {
+            return Ok(());
+        };
+        if lan_index == 0 {
+            return Ok(());
         }
+        let intact = command::nft_list().and_then(|list| rules::verify(&list, &self.config));
+        if wan == self.wan && lan_index == self.lan_index && intact.is_ok() {
+            return Ok(());
+        }
+        eprintln!("supervisor: interfaces, addresses or rules have changed, setting all again");
+        if lan_index != self.lan_index {
+            child.stop().await;
+        }
+        self.reload()
+    }
+
+    fn lan_index_now(&self) -> u32 {
+        nix::net::if_::if_nametoindex(self.config.lan.interface.as_str()).unwrap_or(0)
     }
 
     fn status(&self, child: &Child) -> String {

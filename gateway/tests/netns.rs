@@ -38,10 +38,12 @@ fn resolve(name: &str, kind: hickory_proto::rr::RecordType) -> IpAddr {
     dns_udp(resolver(), name, kind).unwrap().1[0]
 }
 
-fn started() -> (World, FakeRouter) {
+const ADDRESS_6: &str = "address6 = \"fd77:1::1/64\"";
+
+fn started(address6: &str) -> (World, FakeRouter) {
     let mut world = World::new();
     let router = FakeRouter::start(&world.dir);
-    world.start("wan0");
+    world.start("wan0", address6);
     wait_for("the start", || world.gatewayd());
     wait_for("an answer", || {
         world.inside("lan", || dns_udp(resolver(), "foo.i2p.", A).ok())
@@ -54,7 +56,7 @@ fn clients_reach_sites_and_nothing_else() {
     if !able() {
         return;
     }
-    let (mut world, router) = started();
+    let (mut world, router) = started(ADDRESS_6);
     let capture = Capture::new(&world);
     world.inside("lan", names);
     world.inside("lan", streams);
@@ -70,6 +72,7 @@ fn clients_reach_sites_and_nothing_else() {
     only_the_router_goes_out(&world, &capture);
     settings_are_restored(&world);
     restart(&world);
+    replaced_links(&world, &capture);
     router.stop();
     world.inside("lan", || tcp_refused((resolve("foo.i2p.", A), 80).into()));
     assert_eq!(world.stop(), Some(0));
@@ -264,6 +267,31 @@ fn restart(world: &World) {
     assert!(got.unwrap() == site());
 }
 
+/// Interfaces that go and come back are sealed and served again; so are flushed rules.
+fn replaced_links(world: &World, capture: &Capture) {
+    let loads = || {
+        world
+            .admin("status\n")
+            .lines()
+            .find_map(|l| l.strip_prefix("rule loads: ")?.parse::<u32>().ok())
+    };
+    let before = loads().unwrap();
+    world.output("gw", "nft", &["flush", "ruleset"]);
+    wait_for("loading flushed rules", || {
+        loads().filter(|now| *now > before)
+    });
+    world.replace_links();
+    let answer = || world.inside("lan", || dns_udp(resolver(), "foo.i2p.", A).ok());
+    wait_for("an answer over the new links", answer);
+    wait_for("a stream over the new links", || {
+        let to = (answer()?.1[0], 80).into();
+        world.inside("lan", || fetch(to, b"GET /", Duration::ZERO).ok())
+    });
+    capture.frames();
+    world.inside("lan", refusals);
+    assert_eq!(capture.frames(), Vec::<Vec<u8>>::new());
+}
+
 /// Without rules and with forwarding the same capture does see the same client.
 fn positive_control(world: &World, capture: &Capture) {
     world.inside("gw", || {
@@ -283,12 +311,61 @@ fn positive_control(world: &World, capture: &Capture) {
 }
 
 #[test]
+fn a_lan_without_ipv6_works_and_gets_no_ipv6() {
+    if !able() {
+        return;
+    }
+    let (world, _router) = started("");
+    world.inside("lan", || {
+        let none = dns_udp(resolver(), "foo.i2p.", AAAA).unwrap();
+        assert_eq!(none, (ResponseCode::NoError, vec![]));
+        let to = (resolve("foo.i2p.", A), 80).into();
+        assert!(fetch(to, b"GET /", Duration::ZERO).unwrap() == site());
+    });
+    assert!(
+        !world
+            .output("gw", "nft", &["list", "ruleset"])
+            .contains("tproxy ip6")
+    );
+}
+
+#[test]
+fn configurations_are_checked_without_privileges() {
+    use std::process::Command;
+    let file = std::env::temp_dir().join(format!("rgw-check-{}.toml", std::process::id()));
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_supervisor"));
+        let output = command
+            .arg("--check-config")
+            .arg("--config")
+            .arg(&file)
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    assert_eq!(
+        check(include_str!("../gateway.toml")),
+        (Some(0), String::new())
+    );
+    let (code, text) = check("[wan]\nrouter_port = 0\n");
+    assert!(
+        code == Some(1) && text.contains("line 2: wan.router_port"),
+        "{text}"
+    );
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn a_supervisor_that_cannot_start_locks_everything() {
     if !able() {
         return;
     }
     let mut world = World::new();
-    world.start("wan7");
+    world.start("wan7", "");
     let status = world.supervisor.take().unwrap().wait().unwrap();
     assert_eq!(status.code(), Some(1));
     let rules = world.output("gw", "nft", &["list", "ruleset"]);

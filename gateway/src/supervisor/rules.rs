@@ -354,6 +354,7 @@ mod tests {
     fn rules_equal_the_golden_files() {
         let text = "[lan]\naddress6 = \"fd77:1::1/64\"";
         let wan = WanAddresses {
+            index: 2,
             v4: ["203.0.113.2/24".parse().unwrap()].into(),
             v6: ["2001:db8:1::2/64".parse().unwrap()].into(),
         };

@@ -6,9 +6,11 @@ use nix::sys::socket::SockaddrStorage;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Addresses with their prefixes, in order.
+/// The interface and its addresses with their prefixes, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WanAddresses {
+    /// Number of the interface: a new one under the old name has lost its rules.
+    pub index: u32,
     /// IPv4.
     pub v4: BTreeSet<Ipv4Net>,
     /// IPv6 without link-local ones.
@@ -50,14 +52,19 @@ impl WanAddresses {
     }
 }
 
-/// Reads them from the interface.
+/// Reads them from the interface; `None` while there is none of that name.
 ///
 /// # Errors
-/// There is no such interface, or a prefix overlaps the LAN's.
-pub fn read(config: &Config) -> Result<WanAddresses, String> {
+/// A prefix overlaps the LAN's.
+pub fn read(config: &Config) -> Result<Option<WanAddresses>, String> {
     let name = config.wan.interface.as_str();
-    let mut found = WanAddresses::default();
-    nix::net::if_::if_nametoindex(name).map_err(|e| format!("interface {name}: {e}"))?;
+    let Ok(index) = nix::net::if_::if_nametoindex(name) else {
+        return Ok(None);
+    };
+    let mut found = WanAddresses {
+        index,
+        ..WanAddresses::default()
+    };
     let all = nix::ifaddrs::getifaddrs().map_err(|e| format!("addresses: {e}"))?;
     for entry in all.filter(|entry| entry.interface_name == name) {
         let Some(address) = entry.address.and_then(|a| to_ip(&a)) else {
@@ -78,7 +85,7 @@ pub fn read(config: &Config) -> Result<WanAddresses, String> {
         }
     }
     found.check(config)?;
-    Ok(found)
+    Ok(Some(found))
 }
 
 fn to_ip(address: &SockaddrStorage) -> Option<IpAddr> {
@@ -100,6 +107,7 @@ mod tests {
 
     fn wan(v4: &str, v6: &str) -> WanAddresses {
         WanAddresses {
+            index: 2,
             v4: [v4.parse().unwrap()].into(),
             v6: [v6.parse().unwrap()].into(),
         }
@@ -124,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_interface_is_an_error() {
+    fn a_missing_interface_is_not_there_yet() {
         let config = Config::parse("[wan]\ninterface = \"no-such-if\"").unwrap();
-        assert!(read(&config).unwrap_err().contains("no-such-if"));
+        assert_eq!(read(&config), Ok(None));
     }
 }

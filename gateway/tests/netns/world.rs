@@ -59,10 +59,17 @@ impl World {
         for side in ["lan", "gw", "wan"] {
             ip(&format!("netns add {}", world.ns(side)));
         }
-        let (lan, gw, wan) = (world.ns("lan"), world.ns("gw"), world.ns("wan"));
+        world.links();
+        world
+    }
+
+    /// Both links with everything that is not the gateway's own business.
+    fn links(&self) {
+        let (lan, gw, wan) = (self.ns("lan"), self.ns("gw"), self.ns("wan"));
+        let outside = format!("eth0 address {WAN_MAC} netns {wan}");
         for line in [
             format!("-n {gw} link add lan0 type veth peer name eth0 netns {lan}"),
-            format!("-n {gw} link add wan0 type veth peer name eth0 address {WAN_MAC} netns {wan}"),
+            format!("-n {gw} link add wan0 type veth peer name {outside}"),
             format!("-n {gw} addr add 10.9.0.1/8 dev wan0"),
             format!("-n {gw} link set wan0 up"),
             format!("-n {wan} addr add 10.1.0.1/8 dev eth0"),
@@ -79,7 +86,14 @@ impl World {
         ] {
             ip(&line);
         }
-        world
+    }
+
+    /// Takes both links away and makes new ones of the same names.
+    pub fn replace_links(&self) {
+        for link in ["lan0", "wan0"] {
+            ip(&format!("-n {} link del {link}", self.ns("gw")));
+        }
+        self.links();
     }
 
     fn ns(&self, side: &str) -> String {
@@ -97,10 +111,11 @@ impl World {
     }
 
     /// Writes the configuration and starts the supervisor in the gateway's namespace.
-    pub fn start(&mut self, wan: &str) {
+    /// `address6` is a line of `[lan]`, or empty.
+    pub fn start(&mut self, wan: &str, address6: &str) {
         let dir = self.dir.display();
         let text = format!(
-            "[lan]\naddress6 = \"fd77:1::1/64\"\n[wan]\ninterface = \"{wan}\"\n\
+            "[lan]\n{address6}\n[wan]\ninterface = \"{wan}\"\n\
              [users]\nrouter = {ROUTER}\ngateway = {GATEWAY}\n[paths]\n\
              state_dir = \"{dir}/state\"\nstream_sock = \"{dir}/stream.sock\"\n\
              admin_sock = \"{dir}/admin.sock\"\n"
