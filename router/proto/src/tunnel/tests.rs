@@ -172,6 +172,14 @@ fn without_routers_it_asks_now_and_then_and_starts_when_there_are_some() {
 }
 
 #[test]
+fn two_routers_are_enough_for_two_hops() {
+    let mut net = started(2);
+    net.run(secs(700));
+    let (inbound, outbound) = good(&net, PoolId::EXPLORATORY);
+    assert!(inbound >= 2 && outbound >= 2);
+}
+
+#[test]
 fn refusals_are_counted_and_slow_the_builds_down() {
     let mut net = started(8);
     net.each(|r| r.refuse = 30);

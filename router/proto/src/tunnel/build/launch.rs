@@ -92,14 +92,20 @@ impl Tunnels {
         if paths.is_empty() && !exploratory {
             return Err(NotLaunched::NoPath);
         }
-        let wish = HopWish {
+        let mut wish = HopWish {
             pool,
             direction,
             hops,
             exploratory,
             avoid: the_only_end(&paths, self.us).into_iter().collect(),
         };
-        let chosen = chooser.choose(&wish, rng).ok_or(NotLaunched::NoHops)?;
+        let mut chosen = chooser.choose(&wish, rng);
+        if chosen.is_none() && !wish.avoid.is_empty() {
+            // Two ends at one router are better than no tunnel in a very small network.
+            wish.avoid.clear();
+            chosen = chooser.choose(&wish, rng);
+        }
+        let chosen = chosen.ok_or(NotLaunched::NoHops)?;
         let different: BTreeSet<RouterHash> = chosen.iter().map(|hop| hop.hash).collect();
         let count = usize::from(hops);
         if chosen.len() != count || different.len() != count || different.contains(&self.us) {
