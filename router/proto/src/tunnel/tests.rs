@@ -182,13 +182,13 @@ fn two_routers_are_enough_for_two_hops() {
 #[test]
 fn refusals_are_counted_and_slow_the_builds_down() {
     let mut net = started(8);
-    net.each(|r| r.refuse = 30);
+    net.each(|r| r.accept(false));
     net.run(secs(600));
     let stats = net.us.stats();
     assert_eq!(stats.built, 0);
     assert!(stats.refused[&30] > 10);
     assert!(net.sent_builds < 130, "{} builds", net.sent_builds);
-    net.each(|r| r.refuse = 0);
+    net.each(|r| r.accept(true));
     net.run(secs(60));
     assert_eq!(good(&net, PoolId::EXPLORATORY), (2, 2));
 }

@@ -1,18 +1,16 @@
 //! A little network: hops that build, relay, refuse or die, joined by links with a delay.
 
 use crate::crypto::x25519::PrivateKey;
-use crate::garlic::clove::{self, Block, Clove, Delivery};
-use crate::garlic::{one_time, to_router};
-use crate::relay::hop::{Hop as Row, Role};
+use crate::garlic::clove::{self, Block};
+use crate::garlic::to_router;
 use crate::relay::{Shard, ShardLimits, ShardOutput};
 use crate::rng::Rng;
 use crate::time::{Date, Instant, Now};
-use crate::tunnel::record;
+use crate::tunnel::admission::{Admission, AdmissionLimits, AdmissionOutput};
 use crate::tunnel::{
     BuildResult, Direction, Hop, HopChooser, HopWish, InboundId, PoolId, TunnelOutput, Tunnels,
 };
 use crate::wire::hash::{MessageId, RouterHash, TunnelId, sha256};
-use crate::wire::i2np::tunnel::TunnelGateway;
 use crate::wire::i2np::{Message, kind};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +22,7 @@ pub(super) struct Router {
     hash: RouterHash,
     key: PrivateKey,
     shard: Shard,
-    /// Code to refuse builds with.
-    pub(super) refuse: u8,
+    admission: Admission,
     pub(super) dead: bool,
     /// Added to the latency of what it sends.
     pub(super) delay: Duration,
@@ -100,9 +97,9 @@ impl Net {
             let hash = RouterHash(sha256(&[key.public()]));
             let router = Router {
                 hash,
-                key,
-                shard: Shard::new(hash, limits.clone()),
-                refuse: 0,
+                key: key.clone(),
+                shard: Shard::new(hash, limits),
+                admission: Admission::new(hash, key, AdmissionLimits::default()),
                 dead: false,
                 delay: Duration::ZERO,
                 got: Vec::new(),
@@ -268,63 +265,20 @@ impl Router {
     }
 
     fn build(&mut self, now: Now, rng: &mut Rng, from: RouterHash, m: &Message, sent: &mut Sent) {
-        let mut records: Vec<[u8; record::SHORT]> = m.body[1..]
-            .chunks(record::SHORT)
-            .map(|r| r.try_into().unwrap())
-            .collect();
-        assert_eq!(usize::from(m.body[0]), records.len());
-        let ours = records.iter().position(|r| record::is_for(&self.hash, r));
-        let slot = ours.expect("a record for this router");
-        let opened =
-            record::open(&self.key, &self.hash, &records[slot]).expect("sealed to this router");
-        let request = opened.request;
-        assert!(now.wall.secs() / 60 - u64::from(request.minutes) <= 1);
-        for (i, r) in records.iter_mut().enumerate() {
-            if i == slot {
-                *r = opened
-                    .keys
-                    .seal_reply(slot, &record::reply_plain(self.refuse, rng));
-            } else {
-                opened.keys.layer_record(i, r);
+        let judged = self.admission.handle(now, rng, from, m);
+        for output in judged.expect("a sound request for this router") {
+            match output {
+                AdmissionOutput::Install(hop) => self.shard.install(now, hop),
+                AdmissionOutput::Send { to, message } => sent.push((to, message)),
             }
         }
-        if self.refuse == 0 {
-            let row = Row {
-                id: request.receive,
-                role: request.role,
-                from: (request.role != Role::InboundGateway).then_some(from),
-                next: request.next,
-                next_id: request.next_id,
-                keys: opened.keys.layer.clone(),
-                expires: now.mono + Duration::from_secs(620),
-            };
-            self.shard.install(now, row);
-        }
-        let mut body = vec![records.len() as u8];
-        body.extend(records.iter().flatten());
-        let mut reply = Message {
-            kind: kind::SHORT_TUNNEL_BUILD,
-            id: request.next_message,
-            expires: m.expires,
-            body,
-        };
-        if request.role != Role::OutboundEndpoint {
-            sent.push((request.next, reply));
-            return;
-        }
-        reply.kind = kind::OUTBOUND_TUNNEL_BUILD_REPLY;
-        let record::GarlicReply { key, tag } = opened.keys.garlic.unwrap();
-        let clove = Block::Clove(Clove {
-            delivery: Delivery::Local,
-            message: reply,
+    }
+
+    /// Whether it accepts tunnels.
+    pub(super) fn accept(&mut self, accept_transit: bool) {
+        self.admission.set_limits(AdmissionLimits {
+            accept_transit,
+            ..AdmissionLimits::default()
         });
-        let payload = clove::write_blocks(&[clove]).unwrap();
-        let content = one_time::seal(&key, &tag, &payload);
-        let id = MessageId(rng.nonzero_u32());
-        let inner = crate::garlic::to_message(&content, id, m.expires).to_long();
-        let id = request.next_id;
-        let gateway = TunnelGateway { id, inner };
-        let id = MessageId(rng.nonzero_u32());
-        sent.push((request.next, gateway.to_message(id, m.expires).unwrap()));
     }
 }
