@@ -6,6 +6,7 @@
 
 mod config;
 mod connection;
+mod event;
 mod listener;
 mod packet;
 mod recv;
@@ -15,6 +16,7 @@ mod strays;
 mod window;
 
 pub use config::StreamConfig;
+pub use event::{ResetWhy, StreamError, StreamEvent, StreamId, StreamStats, Transmit};
 
 use crate::crypto::sig::SigningKey;
 use crate::limits::{STREAM_PEERS_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX};
@@ -23,7 +25,6 @@ use crate::time::{Instant, Now};
 use crate::wire::hash::DestHash;
 use crate::wire::identity::Destination;
 use connection::{Connection, Heard, Local, Names};
-use core::fmt;
 use core::time::Duration;
 use listener::{Early, Ended, Gate};
 use packet::{ECHO, Packet, SYN};
@@ -32,145 +33,6 @@ use strays::Strays;
 
 /// How long the round-trip time of a peer is remembered.
 const MEMORY: Duration = Duration::from_secs(300);
-
-/// Names a stream of one [`Streams`]; never used twice. Zero names none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub u64);
-
-/// A packet to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// The receiver.
-    pub to: DestHash,
-    /// For the envelope.
-    pub from_port: u16,
-    /// For the envelope.
-    pub to_port: u16,
-    /// The streaming packet.
-    pub payload: Vec<u8>,
-    /// The first packet of our direction.
-    pub syn: bool,
-    /// How often this packet was sent before: a reason to try another path.
-    pub resend: u32,
-    /// The stream; zero for answers to pings and strays.
-    pub id: StreamId,
-}
-
-/// Why a stream ended before its bytes did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResetWhy {
-    /// The peer said so, or left without taking everything.
-    Peer,
-    /// The peer has not been heard of for all resends.
-    Timeout,
-    /// The SYN was never answered.
-    NoAnswer,
-    /// The stream came to a limit of the protocol.
-    Protocol,
-    /// [`Streams::reset`] was called.
-    Local,
-}
-
-/// What happened to a stream or to the path to a peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamEvent {
-    /// The peer answered our SYN.
-    Opened {
-        /// The stream.
-        id: StreamId,
-    },
-    /// A peer opened a stream.
-    Incoming {
-        /// The stream.
-        id: StreamId,
-        /// The peer.
-        from: DestHash,
-        /// Our port that it called.
-        port: u16,
-    },
-    /// Bytes in order. They count against the receive buffer until [`Streams::consume`].
-    Data {
-        /// The stream.
-        id: StreamId,
-        /// The bytes, at most 64 KiB.
-        bytes: Vec<u8>,
-    },
-    /// `n` more bytes of the send buffer are free; at first all of
-    /// [`StreamConfig::send_buffer`] is.
-    Writable {
-        /// The stream.
-        id: StreamId,
-        /// Bytes freed since the last one.
-        n: usize,
-    },
-    /// The peer sends nothing more.
-    Finished {
-        /// The stream.
-        id: StreamId,
-    },
-    /// The stream is over in order. Nothing more follows.
-    Closed {
-        /// The stream.
-        id: StreamId,
-    },
-    /// The stream is over otherwise. Nothing more follows.
-    Reset {
-        /// The stream.
-        id: StreamId,
-        /// Why.
-        why: ResetWhy,
-    },
-    /// An acknowledgement came: the path works.
-    Progress {
-        /// The peer.
-        to: DestHash,
-    },
-    /// A retransmission timeout fired: the path may be dead.
-    Stalled {
-        /// The peer.
-        to: DestHash,
-    },
-}
-
-/// Why a stream cannot be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamError {
-    /// As many streams exist as may.
-    TooMany,
-}
-
-impl fmt::Display for StreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooMany => f.write_str("too many streams"),
-        }
-    }
-}
-
-impl core::error::Error for StreamError {}
-
-/// Counters since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamStats {
-    /// Packets taken in.
-    pub received: u64,
-    /// Packets given out.
-    pub sent: u64,
-    /// Of these, packets sent before.
-    pub resent: u64,
-    /// Packets that had been received before.
-    pub duplicates: u64,
-    /// Packets for which a receive buffer had no room.
-    pub overflows: u64,
-    /// Packets that do not parse or contradict the protocol.
-    pub bad: u64,
-    /// Packets whose signature or sender is wrong.
-    pub bad_signatures: u64,
-    /// SYNs refused by rate, limits or for want of a listener.
-    pub refused: u64,
-    /// Packets of no stream.
-    pub strays: u64,
-}
 
 /// What another stream to a peer may start from.
 struct Memory {
@@ -299,8 +161,10 @@ impl Streams {
     /// Hands bytes over for sending; says how many were taken, which is fewer when the send
     /// buffer is full and none after [`Streams::finish`].
     pub fn write(&mut self, now: Now, id: StreamId, data: &[u8]) -> usize {
-        let _ = now;
-        let n = self.streams.get_mut(&id).map_or(0, |s| s.write(data));
+        let n = self
+            .streams
+            .get_mut(&id)
+            .map_or(0, |s| s.write(now.mono, data));
         self.touch(id);
         n
     }
@@ -334,8 +198,7 @@ impl Streams {
     }
 
     /// Ends the stream at once and tells the peer.
-    pub fn reset(&mut self, now: Now, rng: &mut Rng, id: StreamId) {
-        let _ = (now, rng);
+    pub fn reset(&mut self, _now: Now, _rng: &mut Rng, id: StreamId) {
         if let Some(s) = self.streams.get_mut(&id) {
             s.reset();
         }
@@ -526,8 +389,7 @@ impl Streams {
     }
 
     /// Runs what is due.
-    pub fn handle_timeout(&mut self, now: Now, rng: &mut Rng) {
-        let _ = rng;
+    pub fn handle_timeout(&mut self, now: Now, _rng: &mut Rng) {
         while let Some((at, id)) = self.timers.first().copied() {
             if at > now.mono {
                 break;

@@ -4,15 +4,16 @@
 //! i2pd ends both directions of a stream at a CLOSE, so the end of our bytes is said late
 //! ([`Fin::Polite`]): when the far side is done too, or after both sides have been idle.
 
+mod output;
+
 use super::config::StreamConfig;
 use super::packet::{CHOKE, CLOSE, NO_ACK, Packet, PeerKey, RESET, SYN};
 use super::recv::{RecvSide, Verdict};
 use super::rtt::Rtt;
-use super::send::{Fired, Kind, Outgoing, SendSide};
+use super::send::{Fired, SendSide};
 use super::window::Window;
-use super::{ResetWhy, StreamEvent, StreamId, Transmit};
+use super::{ResetWhy, StreamEvent, StreamId};
 use crate::crypto::sig::SigningKey;
-use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use crate::wire::hash::DestHash;
 use crate::wire::identity::Destination;
@@ -91,6 +92,8 @@ pub(crate) struct Connection {
     told_end: bool,
     end: Option<End>,
     reset_out: bool,
+    /// The peer's CLOSE is still to be acknowledged.
+    ack_out: bool,
     fin: Fin,
     send: SendSide,
     recv: RecvSide,
@@ -124,6 +127,7 @@ impl Connection {
             told_end: false,
             end: None,
             reset_out: false,
+            ack_out: false,
             fin: Fin::Open,
             send: SendSide::new(c.send_buffer, Window::new(start, c.window_max), rtt),
             recv: RecvSide::new(c.receive_buffer),
@@ -136,11 +140,15 @@ impl Connection {
 
     // --- the application ------------------------------------------------------------------------
 
-    pub(crate) fn write(&mut self, data: &[u8]) -> usize {
+    pub(crate) fn write(&mut self, now: Instant, data: &[u8]) -> usize {
         if self.fin != Fin::Open || self.end.is_some() {
             return 0;
         }
-        self.send.write(data)
+        let n = self.send.write(data);
+        if n > 0 {
+            self.moved = now;
+        }
+        n
     }
 
     pub(crate) fn consume(&mut self, now: Instant, n: usize) {
@@ -270,6 +278,9 @@ impl Connection {
         } else {
             self.send.rtt.ack_delay()
         };
+        if p.has(SYN) && self.recv.has_started() && self.names.incoming {
+            self.send.repeat_syn(now);
+        }
         let bytes = p.payload.len();
         let verdict = self
             .recv
@@ -298,6 +309,7 @@ impl Connection {
         if self.recv.is_closed() {
             if acked && self.send.is_idle() {
                 self.end = Some(End::Closed);
+                self.ack_out = self.recv.deadline().is_some();
             } else if self.send.resends() > RESENDS_AFTER_CLOSE {
                 self.give_up();
             }
@@ -336,13 +348,14 @@ impl Connection {
         let hold = (!self.send.has_started()).then_some(self.hold_until);
         let connect = (!self.opened).then(|| self.started + config.connect_timeout);
         let ack = self.recv.deadline().filter(|_| self.can_ack());
-        let keep =
-            (self.opened && self.send.close_seq.is_none()).then(|| self.heard + config.keepalive);
-        let polite = (self.opened && self.ends_when_idle() && self.send.is_idle())
-            .then(|| self.moved + config.close_idle);
-        let linger = (self.send.close_acked()).then(|| self.linger_until());
+        let idle = self.opened && self.send.is_idle();
+        let close_sent = self.send.close_seq.is_some();
+        let keep = (idle && !close_sent).then(|| self.heard + config.keepalive);
+        let polite = (idle && self.ends_when_idle()).then(|| self.moved + config.close_idle);
+        let waits = self.send.close_acked() && !self.recv.is_closed();
+        let linger = waits.then(|| self.linger_until());
         [
-            self.send.deadline(),
+            self.send.deadline(self.opened),
             hold,
             connect,
             ack,
@@ -391,157 +404,6 @@ impl Connection {
         fired != Fired::Nothing
     }
 
-    // --- what to send ---------------------------------------------------------------------------
-
-    pub(crate) fn poll_transmit(
-        &mut self,
-        now: Now,
-        rng: &mut Rng,
-        local: &Local,
-    ) -> Option<Transmit> {
-        if self.reset_out {
-            self.reset_out = false;
-            return self.reset_packet(local);
-        }
-        if self.end.is_some() {
-            return None;
-        }
-        let out = self.next_sequenced(now.mono, rng, &local.config);
-        if let Some(out) = out {
-            return self.sequenced(now.mono, local, out);
-        }
-        let due = self.recv.deadline().is_some_and(|at| at <= now.mono);
-        if due && self.can_ack() {
-            let p = self.packet(now.mono);
-            return self.transmit(&p, None, 0);
-        }
-        None
-    }
-
-    fn next_sequenced(
-        &mut self,
-        now: Instant,
-        rng: &mut Rng,
-        config: &StreamConfig,
-    ) -> Option<Outgoing> {
-        let mtu = usize::from(self.mtu);
-        if !self.send.has_started() {
-            if self.send.is_flushed() && self.fin == Fin::Open && now < self.hold_until {
-                return None;
-            }
-            let out = self.send.fresh(now, Kind::Syn, mtu);
-            if !self.names.incoming {
-                self.send
-                    .arm_syn(now, 0, rng.jitter(Duration::from_secs(1)));
-            }
-            return Some(out);
-        }
-        if !self.opened {
-            // One packet until the answer: a second New Session right behind the first one
-            // would be dropped.
-            let out = self.send.next_lost(now)?;
-            let jitter = rng.jitter(Duration::from_secs(1));
-            self.send.arm_syn(now, out.resend, jitter);
-            return Some(out);
-        }
-        if self.send.is_exhausted() {
-            self.end = Some(End::Reset(ResetWhy::Protocol));
-            return None;
-        }
-        if let Some(out) = self.send.next(now, mtu) {
-            if !out.payload.is_empty() {
-                self.moved = now;
-            }
-            return Some(out);
-        }
-        if self.wants_close() {
-            return Some(self.send.fresh(now, Kind::Close, mtu));
-        }
-        let silent = now >= self.heard + config.keepalive
-            && self.send.is_idle()
-            && self.send.close_seq.is_none();
-        if silent || self.send.wants_probe() {
-            return Some(self.send.fresh(now, Kind::Data, mtu));
-        }
-        None
-    }
-
-    fn wants_close(&self) -> bool {
-        let wanted = match self.fin {
-            Fin::Open => false,
-            Fin::Polite => self.recv.is_closed(),
-            Fin::Now => true,
-        };
-        wanted && self.send.close_seq.is_none() && self.send.is_flushed()
-    }
-
-    /// A packet with everything but what it is for.
-    fn packet(&mut self, now: Instant) -> Packet {
-        let rtt = self.send.rtt.smoothed().unwrap_or_default();
-        let (ack_through, nacks, delay) = self.recv.acknowledge(now, rtt);
-        Packet {
-            send_id: self.names.remote,
-            recv_id: self.names.local,
-            ack_through,
-            nacks,
-            delay,
-            resend_delay: u8::try_from(self.send.rtt.timeout().as_secs()).unwrap_or(u8::MAX),
-            ..Packet::default()
-        }
-    }
-
-    fn sequenced(&mut self, now: Instant, local: &Local, out: Outgoing) -> Option<Transmit> {
-        let mut p = self.packet(now);
-        p.seq = out.seq;
-        p.payload = out.payload;
-        if out.ask && p.delay.is_none() {
-            p.delay = Some(0);
-        }
-        let mut key = None;
-        match out.kind {
-            Kind::Syn => {
-                p.flags |= SYN;
-                // A delay would move the options of a SYN for no use.
-                p.delay = None;
-                p.from = Some(local.destination.clone());
-                p.max_size = Some(local.config.mtu);
-                if !self.names.incoming {
-                    p.flags |= NO_ACK;
-                    p.set_replay_hash(&self.names.peer);
-                }
-                key = Some(&local.key);
-            }
-            Kind::Close => {
-                p.flags |= CLOSE;
-                key = Some(&local.key);
-            }
-            Kind::Data => {}
-        }
-        self.transmit(&p, key, out.resend)
-    }
-
-    fn reset_packet(&mut self, local: &Local) -> Option<Transmit> {
-        let p = Packet {
-            send_id: self.names.remote,
-            recv_id: self.names.local,
-            flags: RESET | NO_ACK,
-            ..Packet::default()
-        };
-        self.transmit(&p, Some(&local.key), 0)
-    }
-
-    fn transmit(&self, p: &Packet, key: Option<&SigningKey>, resend: u32) -> Option<Transmit> {
-        Some(Transmit {
-            to: self.names.peer,
-            from_port: self.names.from_port,
-            to_port: self.names.to_port,
-            payload: p.write(key).ok()?,
-            syn: p.has(SYN),
-            resend,
-            id: self.names.id,
-        })
-    }
-
     // --- what to say ----------------------------------------------------------------------------
 
     pub(crate) fn poll_event(&mut self) -> Option<StreamEvent> {
@@ -581,7 +443,7 @@ impl Connection {
 
     /// Whether everything about the end has been said to both sides.
     pub(crate) const fn is_over(&self) -> bool {
-        self.told_end && !self.reset_out
+        self.told_end && !self.reset_out && !self.ack_out
     }
 
     /// Whether the stream ended otherwise than in order.
@@ -601,11 +463,5 @@ impl Connection {
         let mut p = self.packet(now);
         p.delay = None;
         p
-    }
-
-    /// Packets that may be on their way now.
-    #[cfg(test)]
-    pub(crate) fn window(&self) -> usize {
-        self.send.window.packets()
     }
 }

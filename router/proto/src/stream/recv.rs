@@ -101,6 +101,9 @@ impl RecvSide {
         self.unchoke = 0;
         self.unchoke_at = None;
         let verdict = self.place(seq, payload, close);
+        if verdict == Verdict::New {
+            self.unchoke(now);
+        }
         match verdict {
             Verdict::New => {
                 self.received = self.received.saturating_add(1);
@@ -208,7 +211,13 @@ impl RecvSide {
     /// The application is done with `n` bytes.
     pub(crate) fn consume(&mut self, now: Instant, n: usize) {
         self.given = self.given.saturating_sub(n);
-        if self.choking && self.ready.len() + self.given <= self.limit / 2 {
+        self.unchoke(now);
+    }
+
+    /// Says that there is room again when half of it is free.
+    fn unchoke(&mut self, now: Instant) {
+        let kept = self.ready.len() + self.given + self.held_bytes;
+        if self.choking && kept <= self.limit / 2 {
             self.choking = false;
             self.unchoke = UNCHOKE_REPEATS;
             self.ack_by(now, Duration::ZERO);

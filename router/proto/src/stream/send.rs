@@ -203,6 +203,17 @@ impl SendSide {
         Some(out)
     }
 
+    /// The peer repeats its SYN: it has not seen our answer. One that has just left may still
+    /// be on its way.
+    pub(crate) fn repeat_syn(&mut self, now: Instant) {
+        if let Some(s) = self.unacked.get_mut(&0)
+            && now.since(s.at) >= SYN_WAIT / 4
+        {
+            s.lost = true;
+            self.lost.insert(0);
+        }
+    }
+
     /// The next lost packet alone, whatever the window says.
     pub(crate) fn next_lost(&mut self, now: Instant) -> Option<Outgoing> {
         let seq = self.lost.pop_first()?;
@@ -432,10 +443,10 @@ impl SendSide {
         }
     }
 
-    /// When a timer is due.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let pace =
-            (self.has_work() && self.in_flight() < self.window.packets()).then_some(self.pace_at);
+    /// When a timer is due; `open` says whether data may be sent at all yet.
+    pub(crate) fn deadline(&self, open: bool) -> Option<Instant> {
+        let room = self.in_flight() < self.window.packets();
+        let pace = (open && self.has_work() && room).then_some(self.pace_at);
         [self.timeout_at, self.reorder_at, pace]
             .into_iter()
             .flatten()

@@ -1,1 +1,7 @@
+//! Streams against streams under virtual time.
 
+mod ends;
+mod hostile;
+mod net;
+mod transfer;
+mod vectors;

@@ -17,6 +17,9 @@ const AFTER_TIMEOUT: u64 = 4;
 /// Delay below this above the minimum is jitter, not a queue.
 const JITTER: Duration = Duration::from_millis(15);
 
+/// Samples of a round that show whether a queue grows.
+const ENOUGH: u32 = 4;
+
 /// State of the path as the last round saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Queue {
@@ -40,6 +43,7 @@ pub(crate) struct Window {
     round_acked: u64,
     round_lost: u64,
     round_rtt: Option<Duration>,
+    round_samples: u32,
     /// Rounds for which it still counts that the window held something back.
     limited: u8,
 }
@@ -57,6 +61,7 @@ impl Window {
             round_acked: 0,
             round_lost: 0,
             round_rtt: None,
+            round_samples: 0,
             limited: 0,
         }
     }
@@ -89,7 +94,13 @@ impl Window {
         let n = n as u64;
         self.round_acked += n;
         if let Some(rtt) = rtt {
-            self.round_rtt = Some(self.round_rtt.map_or(rtt, |r| r.min(rtt)));
+            let least = self.round_rtt.map_or(rtt, |r| r.min(rtt));
+            self.round_rtt = Some(least);
+            self.round_samples += 1;
+            if self.round_samples >= ENOUGH && queue(least, min_rtt) != Queue::Empty {
+                // Doubling once more would only fill the queue.
+                self.threshold = self.threshold.min(self.size);
+            }
         }
         if self.limited > 0 {
             let grown = if self.is_starting() {
@@ -97,7 +108,7 @@ impl Window {
             } else {
                 let one_a_round = n * PACKET * PACKET / self.size.max(1);
                 match self.queue {
-                    Queue::Empty => one_a_round.max(n * PACKET / 16),
+                    Queue::Empty => one_a_round + n * PACKET / 16,
                     Queue::Growing => one_a_round,
                     Queue::Long => 0,
                 }
@@ -119,8 +130,11 @@ impl Window {
 
     /// Nothing was acknowledged for a whole timeout.
     pub(crate) fn on_timeout(&mut self) {
-        self.threshold = (self.size * 7 / 10).max(AFTER_TIMEOUT * PACKET);
-        self.size = self.size.min(AFTER_TIMEOUT * PACKET);
+        // The second timeout in a row says nothing new about where to stop doubling.
+        if self.size > AFTER_TIMEOUT * PACKET {
+            self.threshold = (self.size * 7 / 10).max(AFTER_TIMEOUT * PACKET);
+            self.size = AFTER_TIMEOUT * PACKET;
+        }
         self.reset_round();
     }
 
@@ -131,14 +145,8 @@ impl Window {
     }
 
     fn end_round(&mut self, min_rtt: Option<Duration>) {
-        if let (Some(rtt), Some(min)) = (self.round_rtt, min_rtt) {
-            self.queue = if rtt > min * 2 + JITTER {
-                Queue::Long
-            } else if rtt > min * 5 / 4 + JITTER {
-                Queue::Growing
-            } else {
-                Queue::Empty
-            };
+        if let Some(rtt) = self.round_rtt {
+            self.queue = queue(rtt, min_rtt);
         }
         if self.round_lost > 0 {
             let sent = (self.round_acked + self.round_lost).max(1);
@@ -148,8 +156,6 @@ impl Window {
             };
             self.size = (self.size * kept / PACKET).max(MIN * PACKET);
             self.threshold = self.size;
-        } else if self.queue != Queue::Empty {
-            self.threshold = self.threshold.min(self.size);
         }
         self.reset_round();
     }
@@ -158,6 +164,19 @@ impl Window {
         self.round_acked = 0;
         self.round_lost = 0;
         self.round_rtt = None;
+        self.round_samples = 0;
         self.limited = self.limited.saturating_sub(1);
+    }
+}
+
+/// What a round-trip time says about the queue on the path.
+fn queue(rtt: Duration, min: Option<Duration>) -> Queue {
+    let min = min.unwrap_or(rtt);
+    if rtt > min * 2 + JITTER {
+        Queue::Long
+    } else if rtt > min * 5 / 4 + JITTER {
+        Queue::Growing
+    } else {
+        Queue::Empty
     }
 }

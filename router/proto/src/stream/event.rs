@@ -1,0 +1,143 @@
+//! What streams say and what they hand out.
+
+use crate::wire::hash::DestHash;
+use core::fmt;
+
+/// Names a stream of one [`super::Streams`]; never used twice. Zero names none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// A packet to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The receiver.
+    pub to: DestHash,
+    /// For the envelope.
+    pub from_port: u16,
+    /// For the envelope.
+    pub to_port: u16,
+    /// The streaming packet.
+    pub payload: Vec<u8>,
+    /// The first packet of our direction.
+    pub syn: bool,
+    /// How often this packet was sent before: a reason to try another path.
+    pub resend: u32,
+    /// The stream; zero for answers to pings and strays.
+    pub id: StreamId,
+}
+
+/// Why a stream ended before its bytes did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetWhy {
+    /// The peer said so, or left without taking everything.
+    Peer,
+    /// The peer has not been heard of for all resends.
+    Timeout,
+    /// The SYN was never answered.
+    NoAnswer,
+    /// The stream came to a limit of the protocol.
+    Protocol,
+    /// [`super::Streams::reset`] was called.
+    Local,
+}
+
+/// What happened to a stream or to the path to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// The peer answered our SYN.
+    Opened {
+        /// The stream.
+        id: StreamId,
+    },
+    /// A peer opened a stream.
+    Incoming {
+        /// The stream.
+        id: StreamId,
+        /// The peer.
+        from: DestHash,
+        /// Our port that it called.
+        port: u16,
+    },
+    /// Bytes in order. They count against the receive buffer until [`super::Streams::consume`].
+    Data {
+        /// The stream.
+        id: StreamId,
+        /// The bytes, at most 64 KiB.
+        bytes: Vec<u8>,
+    },
+    /// `n` more bytes of the send buffer are free; at first all of
+    /// [`super::StreamConfig::send_buffer`] is.
+    Writable {
+        /// The stream.
+        id: StreamId,
+        /// Bytes freed since the last one.
+        n: usize,
+    },
+    /// The peer sends nothing more.
+    Finished {
+        /// The stream.
+        id: StreamId,
+    },
+    /// The stream is over in order. Nothing more follows.
+    Closed {
+        /// The stream.
+        id: StreamId,
+    },
+    /// The stream is over otherwise. Nothing more follows.
+    Reset {
+        /// The stream.
+        id: StreamId,
+        /// Why.
+        why: ResetWhy,
+    },
+    /// An acknowledgement came: the path works.
+    Progress {
+        /// The peer.
+        to: DestHash,
+    },
+    /// A retransmission timeout fired: the path may be dead.
+    Stalled {
+        /// The peer.
+        to: DestHash,
+    },
+}
+
+/// Why a stream cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamError {
+    /// As many streams exist as may.
+    TooMany,
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => f.write_str("too many streams"),
+        }
+    }
+}
+
+impl core::error::Error for StreamError {}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Packets taken in.
+    pub received: u64,
+    /// Packets given out.
+    pub sent: u64,
+    /// Of these, packets sent before.
+    pub resent: u64,
+    /// Packets that had been received before.
+    pub duplicates: u64,
+    /// Packets for which a receive buffer had no room.
+    pub overflows: u64,
+    /// Packets that do not parse or contradict the protocol.
+    pub bad: u64,
+    /// Packets whose signature or sender is wrong.
+    pub bad_signatures: u64,
+    /// SYNs refused by rate, limits or for want of a listener.
+    pub refused: u64,
+    /// Packets of no stream.
+    pub strays: u64,
+}
