@@ -153,6 +153,8 @@ pub const RATCHET_WINDOW_MAX: u32 = 1024;
 pub const RATCHET_WINDOW_NEXT: u32 = 512;
 /// Tags of all sets of a destination above which windows shrink to the least.
 pub const RATCHET_TAGS_MAX: usize = 131_072;
+/// Message keys of skipped messages of a destination; above, the oldest of the set gives way.
+pub const RATCHET_KEYS_MAX: usize = 65_536;
 /// Inbound tag sets of one session; the oldest gives way.
 pub const RATCHET_SETS_MAX: usize = 3;
 /// Messages of a tag set after which its sender asks for the next key (i2p spec/ecies).

@@ -9,7 +9,10 @@
 //! - Until the state is [`SessionState::Established`] or [`SessionState::Owes`] every seal is a
 //!   fresh NS: send one with as much data as fits, and retry after seconds, not per packet.
 //! - An NS carries our LeaseSet2 (which publishes the key of these ratchets) before any data.
-//! - [`Ratchets::wants_reply`] names peers that wait for a message although there was no data.
+//! - The peer of an NS has proved its static key, not its destination: before answering, check that
+//!   the LeaseSet2 of the destination publishes that key.
+//! - After [`Ratchets::handle_timeout`] drain [`Ratchets::wants_reply`], or the deadline stays in
+//!   the past. [`Ratchets::wants_reply`] names peers that wait for a message although there was no data.
 
 pub mod inbound;
 pub mod new_session;

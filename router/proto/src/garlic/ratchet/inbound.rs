@@ -58,6 +58,8 @@ impl InSet {
 pub struct Inbound {
     tags: BTreeMap<Tag, (SetId, u16)>,
     sets: BTreeMap<SetId, InSet>,
+    /// Skipped keys of all sets.
+    keys: usize,
     last: SetId,
 }
 
@@ -118,8 +120,14 @@ impl Inbound {
         let s = self.sets.get_mut(&id)?;
         while s.set.keys() <= u32::from(n) {
             let (i, key) = s.set.next_key()?;
-            if u32::from(i) >= s.first {
-                s.keys.insert(i, key);
+            if u32::from(i) < s.first {
+                continue;
+            }
+            s.keys.insert(i, key);
+            self.keys += 1;
+            if self.keys > limits::RATCHET_KEYS_MAX && s.keys.len() > 1 {
+                s.keys.pop_first();
+                self.keys -= 1;
             }
         }
         s.keys.get(&n)
@@ -131,7 +139,7 @@ impl Inbound {
         let Some(s) = self.sets.get_mut(&id) else {
             return;
         };
-        s.keys.remove(&n);
+        self.keys -= usize::from(s.keys.remove(&n).is_some());
         if !s.grows {
             let i = u32::from(n).checked_sub(s.first).map(|i| i as usize);
             if let Some(tag) = i.and_then(|i| s.tags.get(i)) {
@@ -183,7 +191,7 @@ impl Inbound {
             if self.tags.get(&tag) == Some(&(id, n)) {
                 self.tags.remove(&tag);
             }
-            s.keys.remove(&n);
+            self.keys -= usize::from(s.keys.remove(&n).is_some());
             s.first += 1;
         }
     }
@@ -197,8 +205,7 @@ impl Inbound {
     /// Tags, sets and skipped keys held.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
-        let keys = self.sets.values().map(|s| s.keys.len()).sum();
-        (self.tags.len(), self.sets.len(), keys)
+        (self.tags.len(), self.sets.len(), self.keys)
     }
 
     /// Bytes held, without the allocator's overhead.

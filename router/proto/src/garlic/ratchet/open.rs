@@ -108,7 +108,7 @@ impl Ratchets {
         let now = now.mono;
         let at = At { now, peer, set, n };
         let acked = session.opened(&at, rng, &blocks, &mut self.inbound);
-        if session.owes() {
+        if session.owes() && session.is_sendable(now) {
             self.owe(peer, now + ACK_DELAY);
         }
         Ok(Opened {

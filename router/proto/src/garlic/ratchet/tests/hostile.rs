@@ -263,3 +263,47 @@ fn memory_of_idle_sessions() {
     assert!(each < 3_000, "{each} bytes per idle session");
     assert!(s.tags / calls < 64, "{s:?}");
 }
+
+/// Peers that skip as many messages as they can: keys and tags of all of them are bounded.
+#[test]
+fn skipped_keys_are_bounded() {
+    let mut t = Two::new(11);
+    for _ in 0..80 {
+        t.a = Ratchets::new(PrivateKey::random(&mut t.rng));
+        t.ka = PeerKey(*t.a.public());
+        t.meet();
+        t.pass(1);
+        for gap in [20, 39, 77, 150, 299, 590, 1000] {
+            for i in 0..gap {
+                t.a_seals(i, false);
+            }
+            // Windows are small once there are many tags: then such a gap ends the session.
+            let last = t.a_seals(gap, false);
+            let _ = t.b_opens(&last);
+        }
+    }
+    let s = t.b.stats();
+    assert_eq!(s.sessions, 80);
+    assert!(s.skipped_keys > 50_000, "{s:?}");
+    assert!(s.skipped_keys <= limits::RATCHET_KEYS_MAX, "{s:?}");
+    assert!(s.tags < limits::RATCHET_TAGS_MAX + 2048, "{s:?}");
+    t.pass(300);
+    t.pass(300);
+    t.pass(300);
+    let s = t.b.stats();
+    assert_eq!((s.skipped_keys, s.tags, s.sets), (0, 0, 0));
+}
+
+/// Late messages of an ended session ask for nothing that would begin another.
+#[test]
+fn ended_sessions_owe_nothing() {
+    let mut t = Two::new(12);
+    t.meet();
+    let late = t.a_seals(1, true);
+    let end = [Block::Termination(0)];
+    let end = t.a.seal(t.now, &mut t.rng, &t.kb, &end, false).unwrap();
+    t.b_opens(&end).unwrap();
+    t.b_opens(&late).unwrap();
+    t.pass(2);
+    assert_eq!(t.b.wants_reply(), None);
+}
