@@ -1,6 +1,7 @@
 use super::*;
 use crate::crypto::tunnel_aes::LayerKeys;
 use crate::relay::vectors::{array, bytes, list, load, number};
+use crate::secret::Secret;
 use crate::time::Date;
 use serde_json::Value;
 
@@ -133,7 +134,6 @@ fn recorded(t: &Value) -> Hop {
         expires: start().mono + limits::HOP_LIFE,
     }
 }
-use crate::secret::Secret;
 
 #[test]
 fn recorded_participant() {
@@ -438,4 +438,22 @@ fn fragments_at_endpoints_are_bounded_and_forgotten() {
         .handle_timeout(start().after(limits::REASSEMBLY_TIMEOUT));
     assert_eq!(b.shard.held, 0);
     assert_eq!(b.shard.stats().fragments_lost, 100);
+}
+
+#[test]
+fn hostile_bodies_are_only_counted() {
+    let mut b = Bench::new([hop(Role::OutboundEndpoint)]);
+    let mut rng = Rng::from_number(4);
+    for n in 0..3000 {
+        let random = rng.array();
+        let len = rng.below(1100);
+        let message = match n % 3 {
+            0 => cell(ID, &random),
+            1 => data(rng.bytes(len)),
+            _ => message(kind::TUNNEL_GATEWAY, rng.bytes(len)),
+        };
+        b.now = b.now.after(Duration::from_micros(1));
+        assert!(b.pass(BEFORE, message).is_empty());
+    }
+    assert_eq!(b.drops().total(), 3000);
 }
