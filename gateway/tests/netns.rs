@@ -12,7 +12,9 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType::{A, AAAA, HTTPS};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, setfsuid};
-use probe::{connects, dns_tcp, dns_udp, fetch, half_close, ping, tcp_refused, udp_refused};
+use probe::{
+    connects, dns_tcp, dns_udp, fetch, half_close, odd_packets, ping, tcp_refused, udp_refused,
+};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 use world::{Capture, FakeRouter, GATEWAY, ROUTER, World, site, wait_for};
@@ -63,6 +65,14 @@ fn clients_reach_sites_and_nothing_else() {
     isolation(&router);
     world.inside("lan", refusals);
     without_privileges(&world);
+    // From the client, and from a privileged program on the box itself.
+    for side in ["lan", "gw"] {
+        let sent = world.inside(side, odd_packets);
+        assert!(
+            sent > 100 || side == "gw",
+            "{side}: only {sent} could be sent"
+        );
+    }
     assert_eq!(
         capture.frames(),
         Vec::<Vec<u8>>::new(),

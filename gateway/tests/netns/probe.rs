@@ -164,3 +164,53 @@ pub fn ping(to: Ipv4Addr) -> Vec<u8> {
 pub fn connects(to: SocketAddr) -> bool {
     TcpStream::connect_timeout(&to, Duration::from_secs(1)).is_ok()
 }
+
+/// Sends one packet with a header of our own making; whether the kernel took it.
+fn raw(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, fragment: u16, payload: &[u8]) -> bool {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet, SockType::Raw, flags, SockProtocol::Raw).unwrap();
+    let len = u16::try_from(20 + payload.len()).unwrap();
+    let mut packet = vec![0x45, 0];
+    packet.extend(len.to_be_bytes());
+    packet.extend([0, 7]);
+    packet.extend(fragment.to_be_bytes());
+    packet.extend([64, protocol, 0, 0]);
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    packet.extend(payload);
+    let [a, b, c, d] = to.octets();
+    sendto(
+        socket.as_raw_fd(),
+        &packet,
+        &SockaddrIn::new(a, b, c, d, 0),
+        MsgFlags::empty(),
+    )
+    .is_ok()
+}
+
+/// Odd protocols, lone segments, fragments, from true and forged sources; how many were sent.
+pub fn odd_packets() -> usize {
+    let own = Ipv4Addr::new(192, 168, 77, 10);
+    let froms = [
+        own,
+        Ipv4Addr::new(1, 2, 3, 4),
+        Ipv4Addr::new(10, 9, 0, 1),
+        own,
+    ];
+    let tos = [[203, 0, 113, 5], [10, 1, 0, 1], [224, 0, 0, 251]].map(Ipv4Addr::from);
+    let mut sent = 0;
+    for (from, to) in froms.into_iter().flat_map(|from| tos.map(|to| (from, to))) {
+        for flags in [0, 0x01, 0x02, 0x04, 0x10, 0x11, 0x14, 0x29] {
+            let mut segment = [0; 20];
+            segment[..4].copy_from_slice(&[0x30, 0x39, 1, 0xbb]);
+            segment[12..14].copy_from_slice(&[0x50, flags]);
+            sent += usize::from(raw(from, to, 6, 0, &segment));
+        }
+        for protocol in [0, 1, 2, 4, 17, 41, 47, 50, 51, 58, 89, 132, 255] {
+            sent += usize::from(raw(from, to, protocol, 0, &[8; 64]));
+            sent += usize::from(raw(from, to, protocol, 0x2000, &[8; 64]));
+            sent += usize::from(raw(from, to, protocol, 0x0010, &[8; 64]));
+        }
+    }
+    sent
+}
