@@ -1,5 +1,6 @@
-//! Dials one router by its RouterInfo file, stays for a while and prints what happens: a look at
-//! a real peer, without the rest of the router.
+//! Dials one router by its RouterInfo file, asks it for that RouterInfo and hangs up, so that the
+//! answer has to call back; prints what happens. A look at a real peer, without the rest of the
+//! router.
 //!
 //! `ntcp2_probe NET_ID OUR_ADDRESS ROUTER_INFO [SECONDS]`
 
@@ -8,7 +9,7 @@ use ramson_proto::crypto::x25519::PrivateKey;
 use ramson_proto::link::LinksConfig;
 use ramson_proto::relay::shard::ShardLimits;
 use ramson_proto::rng::Rng;
-use ramson_proto::router::input::LinkEvent;
+use ramson_proto::router::input::{Direction, LinkEvent};
 use ramson_proto::router::output::{Class, LinkCmd};
 use ramson_proto::wire::cursor::Writer;
 use ramson_proto::wire::hash::{MessageId, RouterHash, base64};
@@ -105,10 +106,19 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         };
         println!("{:>8} ms {event:?}", clock::now().mono.0 / 1000);
-        if let LinkEvent::Up { peer: up, .. } = event {
-            let message = lookup(&mut rng, peer.hash(), us);
-            let (to, class) = (up, Class::Control);
+        if let LinkEvent::Up {
+            peer: to,
+            direction: Direction::Outbound,
+            ..
+        } = event
+        {
+            let message = lookup(&mut rng, to, us);
+            let class = Class::Control;
             cmds.blocking_send(LinkCmd::Send { to, class, message })?;
+            cmds.blocking_send(LinkCmd::Close {
+                peer: to,
+                reason: 0,
+            })?;
         }
     }
     println!("{:?}", *status.borrow());

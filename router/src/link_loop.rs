@@ -4,6 +4,9 @@
 //! that brought them pause, and after 50 ms the held messages are dropped. That a link is up or
 //! down is never dropped.
 
+#[cfg(test)]
+mod tests;
+
 use crate::tcp::{self, Net, Pool, Socket};
 use crate::{clock, entropy};
 use ramson_proto::link::{LinkStats, Links, LinksConfig, LinksOutput, SocketId};

@@ -13,6 +13,9 @@ use crate::wire::i2np::Message;
 /// Random padding of a frame is below this many bytes.
 const PADDING: usize = 48;
 
+/// Sizes of RouterInfos that are worth an event: smaller ones cannot hold an identity.
+const INFO_SIZES: core::ops::RangeInclusive<usize> = 387..=limits::ROUTER_INFO_MAX;
+
 /// What a frame of the peer brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -149,7 +152,7 @@ fn read_blocks(frame: &[u8], out: &mut Vec<Received>) -> crate::wire::error::Res
     while !r.is_empty() {
         match Block::read(&mut r)? {
             Block::I2np(bytes) => out.push(Received::I2np(Message::parse_short(bytes)?)),
-            Block::RouterInfo { flood, bytes } if bytes.len() <= limits::ROUTER_INFO_MAX => {
+            Block::RouterInfo { flood, bytes } if INFO_SIZES.contains(&bytes.len()) => {
                 out.push(Received::Router {
                     bytes: bytes.to_vec(),
                     flood,
