@@ -288,7 +288,7 @@ impl Links {
         }
         self.waiting.expire(now.mono, &mut self.stats.dropped);
         self.shard.handle_timeout(now);
-        self.drain_shard(now, rng);
+        self.drain_shard(now);
         self.flush(now, rng);
     }
 

@@ -18,8 +18,6 @@ use core::time::Duration;
 const EXPIRY_GRACE: Duration = Duration::from_secs(60);
 /// A peer's clock block is reported from this difference on.
 const SKEW_REPORTED: i64 = 10;
-/// Messages of the shard to ourselves in one turn; a tunnel that leads back to us must not spin.
-const LOOPS_MAX: usize = 64;
 
 impl Links {
     pub(super) fn read_link(&mut self, now: Now, rng: &mut Rng, s: SocketId, bytes: &[u8]) {
@@ -42,7 +40,7 @@ impl Links {
                 Received::Terminated(reason) => ended = Some(reason),
             }
         }
-        self.drain_shard(now, rng);
+        self.drain_shard(now);
         match (fault, ended) {
             (Err(reason), _) => self.end_broken(now, rng, s, reason),
             (Ok(()), Some(reason)) => {
@@ -80,18 +78,11 @@ impl Links {
     }
 
     /// Carries out what the transit tunnels ask for.
-    pub(super) fn drain_shard(&mut self, now: Now, rng: &mut Rng) {
-        let mut loops = 0;
+    pub(super) fn drain_shard(&mut self, now: Now) {
         while let Some(output) = self.shard.poll_output() {
             match output {
                 ShardOutput::Up { from, message } => {
                     self.event(LinkEvent::I2np { from, message });
-                }
-                ShardOutput::Send { to, message } if to == self.local.hash => {
-                    loops += 1;
-                    if loops <= LOOPS_MAX {
-                        self.deliver(now, rng, to, message);
-                    }
                 }
                 ShardOutput::Send { to, message } => {
                     self.queue(now, to, Class::Transit, message);
@@ -111,7 +102,7 @@ impl Links {
     ) {
         if to == self.local.hash {
             self.deliver(now, rng, to, message);
-            self.drain_shard(now, rng);
+            self.drain_shard(now);
         } else {
             self.queue(now, to, class, message);
         }

@@ -4,10 +4,14 @@ mod world;
 
 use super::ntcp2::reason;
 use super::*;
+use crate::crypto::tunnel_aes::{CELL, LayerKeys};
 use crate::limits;
+use crate::relay::hop::{Hop, Role};
 use crate::router::input::Direction;
 use crate::router::output::Class;
 use crate::time::Date;
+use crate::wire::hash::MessageId;
+use crate::wire::i2np::tunnel::TunnelData;
 use core::time::Duration;
 use world::{World, message};
 
@@ -19,11 +23,11 @@ fn dial_and_messages_both_ways() {
     w.dial(0, 1);
     assert!(w.up(0, 1, Direction::Outbound));
     assert!(w.up(1, 0, Direction::Inbound));
-    let infos = w.events[1].iter().filter_map(|e| match e {
+    let mut infos = w.events[1].iter().filter_map(|e| match e {
         LinkEvent::Up { info, .. } => info.clone(),
         _ => None,
     });
-    assert_eq!(infos.last().unwrap().hash(), w.hash(0));
+    assert_eq!(infos.next_back().unwrap().hash(), w.hash(0));
     w.send(0, 1, Class::Own, message(1, 1028));
     w.send(1, 0, Class::Control, message(2, 60_000));
     assert_eq!(w.received(1), [(0, 1, 1028)]);
@@ -148,6 +152,43 @@ fn the_replaced_link_takes_over_when_the_peer_keeps_that_one() {
     assert_eq!(w.nodes[0].peers.len(), 1);
     w.run(SECOND * 30);
     assert_eq!(w.nodes[0].peers.len(), 1);
+}
+
+#[test]
+fn transit_cells_pass_without_the_router() {
+    let mut w = World::new(3);
+    w.dial(0, 1);
+    let hop = Hop {
+        id: TunnelId(5),
+        role: Role::Participant,
+        from: Some(w.hash(0)),
+        next: w.hash(2),
+        next_id: TunnelId(6),
+        keys: LayerKeys {
+            layer: [1; 32].into(),
+            iv: [2; 32].into(),
+        },
+        expires: w.now.mono + SECOND * 600,
+    };
+    w.cmd(1, LinkCmd::InstallHop(hop));
+    let from = w.hash(1);
+    let id = TunnelId(6);
+    w.cmd(2, LinkCmd::InstallOwn { id, from });
+    let cell = TunnelData {
+        id: TunnelId(5),
+        cell: Box::new([3; CELL]),
+    };
+    let expires = w.now.wall + SECOND * 10;
+    w.send(0, 1, Class::Own, cell.to_message(MessageId(1), expires));
+    // There is no link with the next hop yet: the router is asked, then the cell goes on.
+    let target = w.hash(2);
+    let wanted = |e: &LinkEvent| matches!(e, LinkEvent::WantRouter { peer } if *peer == target);
+    assert!(w.events[1].iter().any(wanted));
+    w.dial(1, 2);
+    assert_eq!(w.received(1), []);
+    let received = w.received(2);
+    assert_eq!(received.len(), 1);
+    assert_eq!((received[0].0, received[0].2), (1, 4 + CELL));
 }
 
 #[test]

@@ -168,3 +168,89 @@ fn read_blocks(frame: &[u8], out: &mut Vec<Received>) -> crate::wire::error::Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::noise::Noise;
+    use crate::router::output::Class;
+    use crate::time::Date;
+    use crate::wire::hash::MessageId;
+
+    fn pair() -> (Established, Established) {
+        let noise = Noise::new(b"a finished handshake");
+        let end = |initiator| Established::new(Session::split(&noise, initiator), Instant(0));
+        (end(true), end(false))
+    }
+
+    fn message(id: u32, n: usize) -> Message {
+        Message {
+            kind: 20,
+            id: MessageId(id),
+            expires: Date::from_secs(9),
+            body: vec![7; n],
+        }
+    }
+
+    #[test]
+    fn messages_share_frames_and_the_largest_has_its_own() {
+        let (mut a, mut b) = pair();
+        let (mut rng, mut drops) = (Rng::from_number(1), Drops::default());
+        let now = Now::default();
+        for id in 0..40 {
+            a.queue
+                .push(now.mono, Class::Own, message(id, 1028), &mut drops);
+        }
+        let largest = message(40, limits::I2NP_BODY_MAX);
+        a.queue.push(now.mono, Class::Own, largest, &mut drops);
+        let (mut frames, mut out) = (0, Vec::new());
+        while let Some(frame) = a.next_frame(now, &mut rng, &mut drops) {
+            frames += 1;
+            for chunk in frame.chunks(1000) {
+                assert_eq!(b.receive(now.mono, chunk, &mut out), Ok(()));
+            }
+        }
+        assert_eq!(frames, 4);
+        let ids = out.iter().map(|r| match r {
+            Received::I2np(m) => m.id.0,
+            other => panic!("{other:?}"),
+        });
+        assert!(ids.eq(0..=40));
+        assert_eq!(drops, [0; 3]);
+    }
+
+    #[test]
+    fn altered_and_malformed_frames_have_their_reasons() {
+        let (mut a, mut b) = pair();
+        let mut rng = Rng::from_number(1);
+        let mut frame = a.keep_alive(Now::default(), &mut rng);
+        *frame.last_mut().unwrap() ^= 1;
+        let mut out = Vec::new();
+        let refused = b.receive(Instant(0), &frame, &mut out);
+        assert_eq!(refused, Err(reason::AEAD));
+        let (mut a, mut b) = pair();
+        let frame = a.sealer.seal(vec![3, 0, 9, 1]);
+        let refused = b.receive(Instant(0), &frame, &mut out);
+        assert_eq!(refused, Err(reason::PAYLOAD));
+        let (mut a, mut b) = pair();
+        let mut short = a.keep_alive(Now::default(), &mut rng);
+        // The length under its mask, made 15: below a tag.
+        let n = (short.len() as u16 - 2) ^ 15;
+        short[0] ^= n.to_be_bytes()[0];
+        short[1] ^= n.to_be_bytes()[1];
+        let refused = b.receive(Instant(0), &short, &mut out);
+        assert_eq!(refused, Err(reason::FRAMING));
+        assert_eq!(out, []);
+    }
+
+    #[test]
+    fn nothing_is_read_after_a_termination() {
+        let (mut a, mut b) = pair();
+        let mut rng = Rng::from_number(1);
+        let mut bytes = a.terminate(Now::default(), &mut rng, reason::NORMAL);
+        bytes.extend_from_slice(&a.keep_alive(Now::default(), &mut rng));
+        let mut out = Vec::new();
+        assert_eq!(b.receive(Instant(0), &bytes, &mut out), Ok(()));
+        assert_eq!(out, [Received::Terminated(reason::NORMAL)]);
+    }
+}
