@@ -15,7 +15,7 @@ use crate::peers::{self, Suite};
 use crate::probe::{self, Transfer};
 use crate::site::Site;
 use crate::slot::{HUB_ADDRESS, Slot};
-use crate::{places, router_file, stop, wall};
+use crate::{places, process, router_file, stop, wall};
 
 /// The site's name in hosts files.
 pub const SITE_NAME: &str = "garden.i2p";
@@ -223,7 +223,7 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.keep_logs();
+            self.keep_files();
         }
         for node in &mut self.nodes {
             node.ask();
@@ -236,19 +236,16 @@ impl Drop for Network {
 }
 
 impl Network {
-    /// A failed test's files are moved to `target/net/failed`, replacing those of an earlier one.
-    fn keep_logs(&self) {
+    /// Copies the files of a failure to `target/net/failed`, replacing those of an earlier one.
+    pub fn keep_files(&self) {
         let kept = places::target().join("net").join("failed");
         let _ = places::folder(places::target().join("net"));
         let _ = std::fs::remove_dir_all(&kept);
-        if process_copy(&self.folder, &kept).is_ok() {
+        let (from, to) = (self.folder.to_string_lossy(), kept.to_string_lossy());
+        if process::run(&["cp", "-r", &from, &to]).is_ok() {
             eprintln!("the network's files are kept in {}", kept.display());
         }
     }
-}
-
-fn process_copy(from: &Path, to: &Path) -> Outcome<String> {
-    crate::process::run(&["cp", "-r", &from.to_string_lossy(), &to.to_string_lossy()])
 }
 
 /// Through an i2pd's proxy on `address`.
@@ -306,14 +303,16 @@ fn make_nodes(plan: &Plan, prefix: &str, hub: &Netns, folder: &Path) -> Outcome<
     Ok(nodes)
 }
 
-/// Removes the folders of networks whose process is gone.
+/// Removes the folders of networks whose process is gone, and of their sockets.
 fn sweep_folders() {
-    let Ok(entries) = std::fs::read_dir(places::scratch()) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if netns::owner_is_gone(&entry.file_name().to_string_lossy()) {
-            let _ = std::fs::remove_dir_all(entry.path());
+    for parent in [places::scratch(), PathBuf::from("/run")] {
+        let Ok(entries) = std::fs::read_dir(parent) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            if netns::owner_is_gone(&entry.file_name().to_string_lossy()) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
         }
     }
 }

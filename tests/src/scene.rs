@@ -31,17 +31,17 @@ impl Scene {
         told(&format!(
             "a private network of {count} i2pd routers with a site is up"
         ));
-        let slot = network.slot()?;
-        let router = Router::start(slot, plan.hops)?;
-        told("our router runs in its box");
-        let mut lan = Lan::new(slot)?;
-        lan.start_gateway(slot)?;
-        told("the gateway serves a LAN with one client");
-        Ok(Scene {
-            lan,
-            router,
-            network,
-        })
+        match serve(&network, plan.hops, told) {
+            Ok((router, lan)) => Ok(Scene {
+                lan,
+                router,
+                network,
+            }),
+            Err(fault) => {
+                network.keep_files();
+                Err(fault)
+            }
+        }
     }
 
     /// A fault if any of our or the peers' programs has ended.
@@ -86,6 +86,17 @@ impl Scene {
     pub fn rules(&self) -> Outcome<Rules> {
         rules(&self.network)
     }
+}
+
+/// Our side: router, gateway, LAN client.
+fn serve(network: &Network, hops: u8, told: &mut dyn FnMut(&str)) -> Outcome<(Router, Lan)> {
+    let slot = network.slot()?;
+    let router = Router::start(slot, hops)?;
+    told("our router runs in its box");
+    let mut lan = Lan::new(slot)?;
+    lan.start_gateway(slot)?;
+    told("the gateway serves a LAN with one client");
+    Ok((router, lan))
 }
 
 /// What may leave the first slot of a network: I2P with its routers.
