@@ -200,7 +200,13 @@ impl Connection {
         }
         self.heard = now.mono;
         if p.has(RESET) {
-            self.end = Some(End::Reset(ResetWhy::Peer));
+            // Who has forgotten a stream that was over may answer our CLOSE so.
+            let over = self.recv.is_closed() && !self.send.owes_bytes();
+            self.end = Some(if over && self.send.close_seq.is_some() {
+                End::Closed
+            } else {
+                End::Reset(ResetWhy::Peer)
+            });
             return Heard::Nothing;
         }
         let heard = self.handle_ack(now.mono, &p);
@@ -401,7 +407,8 @@ impl Connection {
             self.fin = Fin::Now;
         }
         self.check_end(now);
-        fired != Fired::Nothing
+        // After its CLOSE a peer owes no answer: silence then says nothing about the path.
+        fired != Fired::Nothing && (!self.recv.is_closed() || self.send.owes_bytes())
     }
 
     // --- what to say ----------------------------------------------------------------------------
