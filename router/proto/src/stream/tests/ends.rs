@@ -126,6 +126,22 @@ fn a_peer_that_is_gone_after_its_close_costs_little() {
         n.ended(0),
         Some(StreamEvent::Closed { .. })
     )));
+    let to = net.sides[1].hash;
+    assert!(!net.sides[0].paths.contains(&StreamEvent::Stalled { to }));
+}
+
+#[test]
+fn a_reset_in_answer_to_the_last_close_is_an_orderly_end() {
+    let mut net = net(100);
+    net.sides[1].answer = (b"answer".to_vec(), true);
+    net.filter = |to, bytes, _| !(to == 1 && Packet::parse(bytes).unwrap().has(CLOSE));
+    net.connect(b"request", true);
+    assert!(net.run(ms(1000), |n| has_finished(n.app(0))));
+    let (server, _) = net.sides[1].apps.iter().next_back().unwrap();
+    let (server, now) = (*server, net.now);
+    net.sides[1].streams.reset(now, &mut net.rng, server);
+    assert!(net.run(ms(200), |n| n.ended(0).is_some()));
+    assert!(matches!(net.ended(0), Some(StreamEvent::Closed { .. })));
 }
 
 #[test]
