@@ -20,6 +20,7 @@ pub mod router;
 pub mod router_file;
 pub mod scene;
 pub mod setup;
+pub mod sim;
 pub mod site;
 pub mod slot;
 pub mod stand_in;

@@ -86,6 +86,9 @@ pub const TUNNEL_TESTS_MAX: usize = 256;
 /// Messages that one call may send through a tunnel of ours.
 pub const TUNNEL_SEND_MAX: usize = 256;
 
+/// Life of build messages and of their replies.
+pub const BUILD_LIFE: Duration = Duration::from_secs(60);
+
 // --- netdb and peer -----------------------------------------------------------------------------
 
 /// Routers that a DatabaseLookup may exclude (i2p spec/i2np).
@@ -220,3 +223,20 @@ pub const HTTP_HEAD_MAX: usize = 32_768;
 pub const HTTP_HEADERS_MAX: usize = 128;
 
 // --- router -------------------------------------------------------------------------------------
+
+/// One-time garlic tags that are expected at once.
+pub const ONE_TIME_TAGS_MAX: usize = 1024;
+/// Peers whose rates are counted within one second.
+pub const RATED_PEERS_MAX: usize = 2048;
+/// Messages of ours to ourselves that wait.
+pub const LOOPBACK_MAX: usize = 256;
+/// Client streams at once.
+pub const CLIENT_STREAMS_MAX: usize = 1024;
+/// Bytes of a client that its stream has not taken.
+pub const CLIENT_BUFFER_MAX: usize = 256 * 1024;
+/// Remotes of one local destination.
+pub const REMOTES_MAX: usize = 256;
+/// Messages that wait for a session with one remote.
+pub const REMOTE_QUEUE_MAX: usize = 600;
+/// Messages that are sent at once under a session that the remote has not confirmed.
+pub const REPLIES_PER_TURN: usize = 4;

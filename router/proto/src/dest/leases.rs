@@ -1,0 +1,87 @@
+//! Our LeaseSet: made out of the inbound tunnels, renewed when they change.
+
+use crate::config::DestinationKeys;
+use crate::limits;
+use crate::time::{Date, Now};
+use crate::tunnel::InboundInfo;
+use crate::wire::cert::ENC_X25519;
+use crate::wire::lease_set2::{EncKey, Lease, LeaseSet2, LeaseSetDraft};
+use core::time::Duration;
+use std::sync::Arc;
+
+/// A tunnel that ends sooner is not offered any more.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// The LeaseSet of one destination.
+#[derive(Clone, Debug, Default)]
+pub struct Leases {
+    current: Option<Arc<LeaseSet2>>,
+    /// Peers tell versions apart by whole seconds, so each is at least one later.
+    last_published: Date,
+}
+
+impl Leases {
+    /// The LeaseSet in force.
+    #[must_use]
+    pub const fn current(&self) -> Option<&Arc<LeaseSet2>> {
+        self.current.as_ref()
+    }
+
+    /// Makes a new LeaseSet when the usable inbound tunnels are others than those it names;
+    /// answers whether it did. Without any tunnel the old one stays until it ends.
+    pub fn update(
+        &mut self,
+        now: Now,
+        keys: &DestinationKeys,
+        inbound: impl Iterator<Item = InboundInfo>,
+    ) -> bool {
+        let mut leases: Vec<Lease> = inbound
+            .filter(|t| !t.failing && t.expires_date > now.wall + MARGIN)
+            .map(|t| Lease {
+                gateway: t.gateway,
+                tunnel: t.gateway_tunnel,
+                expires: t.expires_date,
+            })
+            .collect();
+        leases.sort_unstable();
+        leases.truncate(limits::LEASES_MAX);
+        if leases.is_empty() {
+            if self
+                .current
+                .as_ref()
+                .is_some_and(|ls| ls.life_left(now.wall).is_zero())
+            {
+                self.current = None;
+                return true;
+            }
+            return false;
+        }
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|ls| ls.leases() == leases)
+        {
+            return false;
+        }
+        let published = Date::from_secs(now.wall.secs().max(self.last_published.secs() + 1));
+        let end = leases.iter().map(|l| l.expires).max().unwrap_or(published);
+        let draft = LeaseSetDraft {
+            destination: &keys.destination,
+            published,
+            lifetime: end.since(published).as_secs().min(660) as u16,
+            unpublished: false,
+            keys: &[EncKey {
+                kind: ENC_X25519,
+                key: keys.encryption.public().to_vec(),
+            }],
+            leases: &leases,
+        };
+        // Only a destination with another key than its own could fail here.
+        let built = LeaseSet2::build(&draft, &keys.signing);
+        debug_assert!(built.is_ok(), "our own LeaseSet is well formed");
+        let Ok(ls) = built else { return false };
+        self.last_published = published;
+        self.current = Some(Arc::new(ls));
+        true
+    }
+}

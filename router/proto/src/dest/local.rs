@@ -1,0 +1,546 @@
+//! One local destination: its ratchets, its streams, its remotes. It never sees another one.
+
+use super::leases::Leases;
+use super::path::Path;
+use super::remote::{Remote, Waiting};
+use crate::config::DestinationKeys;
+use crate::dest::demux::Envelope;
+use crate::garlic::clove::{Block, Clove, Delivery};
+use crate::garlic::ratchet::{Opened, PeerKey, Ratchets, SentKind, SessionState};
+use crate::limits;
+use crate::rng::Rng;
+use crate::stream::{StreamConfig, StreamEvent, Streams, Transmit};
+use crate::time::{Instant, Now};
+use crate::tunnel::{InboundInfo, OutboundInfo};
+use crate::wire::cursor::{Reader, Writer};
+use crate::wire::hash::{DestHash, MessageId};
+use crate::wire::i2np::store::{DatabaseStore, Entry};
+use crate::wire::i2np::{Message, kind};
+use crate::wire::lease_set2::LeaseSet2;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Protocol number of streaming in the I2CP envelope.
+const STREAMING: u8 = 6;
+/// How long a message of ours is worth something.
+const MESSAGE_LIFE: Duration = Duration::from_secs(60);
+/// An unanswered New Session is repeated after this long, then each time a little later.
+const RETRY: Duration = Duration::from_millis(1500);
+/// New Sessions before the remote counts as silent.
+const TRIES_MAX: u32 = 12;
+/// A remote that was not used for this long is forgotten.
+const REMOTE_IDLE: Duration = Duration::from_secs(15 * 60);
+/// The remote's LeaseSet is looked up again this long before it ends.
+const RENEW: Duration = Duration::from_secs(60);
+
+/// What a local destination asks for.
+#[derive(Debug)]
+pub enum DestOutput {
+    /// Look up the LeaseSet of a remote.
+    Lookup(DestHash),
+    /// Send a garlic message on its way.
+    Send {
+        /// Tunnel and lease.
+        path: Path,
+        /// The garlic message.
+        message: Message,
+    },
+    /// A path did not deliver.
+    PathFailed(Path),
+    /// A path delivered.
+    PathWorks(Path),
+    /// Something happened to a stream.
+    Stream(StreamEvent),
+    /// The remote cannot be reached.
+    Unreachable(DestHash),
+}
+
+/// A destination of ours.
+pub struct LocalDest {
+    keys: DestinationKeys,
+    /// Served: published, and accepting streams.
+    pub served: bool,
+    /// Its streams.
+    pub streams: Streams,
+    ratchets: Ratchets,
+    leases: Leases,
+    remotes: BTreeMap<DestHash, Remote>,
+    by_key: BTreeMap<PeerKey, DestHash>,
+    outputs: VecDeque<DestOutput>,
+    /// Messages that could not be opened.
+    pub unopened: u64,
+}
+
+impl LocalDest {
+    /// A destination without tunnels yet.
+    #[must_use]
+    pub fn new(keys: DestinationKeys, served: bool) -> Self {
+        let destination = keys.destination.clone();
+        Self {
+            streams: Streams::new(StreamConfig::default(), destination, keys.signing.clone()),
+            ratchets: Ratchets::new(keys.encryption.clone()),
+            keys,
+            served,
+            leases: Leases::default(),
+            remotes: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            unopened: 0,
+        }
+    }
+
+    /// Its hash.
+    #[must_use]
+    pub fn hash(&self) -> DestHash {
+        self.keys.destination.hash()
+    }
+
+    /// Its LeaseSet.
+    #[must_use]
+    pub const fn lease_set(&self) -> Option<&Arc<LeaseSet2>> {
+        self.leases.current()
+    }
+
+    /// The inbound tunnels changed; answers whether there is a new LeaseSet.
+    pub fn tunnels_changed(
+        &mut self,
+        now: Now,
+        inbound: impl Iterator<Item = InboundInfo>,
+    ) -> bool {
+        self.leases.update(now, &self.keys, inbound)
+    }
+
+    /// Whether a stream to the remote could be opened now. Starts a lookup when that is what is
+    /// missing.
+    pub fn prepare(&mut self, now: Now, to: DestHash) -> bool {
+        let Some(remote) = self.remote(now, to) else {
+            return false;
+        };
+        if remote.is_reachable(now) {
+            return self.leases.current().is_some();
+        }
+        if !remote.looking {
+            remote.looking = true;
+            self.outputs.push_back(DestOutput::Lookup(to));
+        }
+        false
+    }
+
+    /// Whether the remote's LeaseSet is known but of no use.
+    #[must_use]
+    pub fn is_unusable(&self, to: DestHash) -> bool {
+        let ls = self.remotes.get(&to).and_then(|r| r.lease_set.as_ref());
+        ls.is_some_and(|ls| ls.x25519_key().is_none())
+    }
+
+    /// A lookup found a LeaseSet; its signature was verified.
+    pub fn found(&mut self, now: Now, ls: Arc<LeaseSet2>) {
+        let hash = ls.hash();
+        if let Some(key) = ls.x25519_key() {
+            self.by_key.insert(PeerKey(key), hash);
+        }
+        if let Some(remote) = self.remote(now, hash) {
+            remote.looking = false;
+            remote.learn(ls);
+        }
+    }
+
+    /// A lookup found nothing.
+    pub fn not_found(&mut self, now: Now, hash: DestHash) {
+        let Some(remote) = self.remotes.get_mut(&hash) else {
+            return;
+        };
+        remote.looking = false;
+        if !remote.is_reachable(now) {
+            remote.waiting.clear();
+            self.outputs.push_back(DestOutput::Unreachable(hash));
+        }
+    }
+
+    /// Content of a Garlic message that came out of one of our inbound tunnels.
+    pub fn handle_garlic(&mut self, now: Now, rng: &mut Rng, content: &[u8]) {
+        let Ok(opened) = self.ratchets.open(now, rng, content) else {
+            self.unopened += 1;
+            return;
+        };
+        for block in &opened.blocks {
+            if let Block::Clove(clove) = block {
+                self.handle_lease_set_clove(now, &opened, clove);
+            }
+        }
+        let from = opened.peer.and_then(|p| self.by_key.get(&p).copied());
+        if let Some(remote) = from.and_then(|f| self.remotes.get_mut(&f)) {
+            remote.used = now.mono;
+            remote.acked(&opened.acked);
+            match opened.kind {
+                SentKind::NewSession => remote.forget_telling(),
+                SentKind::NewSessionReply => remote.answered(),
+                SentKind::Existing => {}
+            }
+        }
+        for block in opened.blocks {
+            if let Block::Clove(clove) = block {
+                self.handle_data_clove(now, rng, from, &clove);
+            }
+        }
+    }
+
+    /// A LeaseSet that the sender bundled binds its static key to its destination.
+    fn handle_lease_set_clove(&mut self, now: Now, opened: &Opened, clove: &Clove) {
+        if clove.delivery != Delivery::Local || clove.message.kind != kind::DATABASE_STORE {
+            return;
+        }
+        let Ok(store) = DatabaseStore::parse(&clove.message.body) else {
+            return;
+        };
+        let Entry::LeaseSet2(bytes) = store.entry else {
+            return;
+        };
+        let Ok(ls) = LeaseSet2::parse(&bytes).and_then(|u| u.verify()) else {
+            return;
+        };
+        let bound = opened.peer.is_some_and(|p| ls.x25519_key() == Some(p.0));
+        if bound && ls.expires() > now.wall {
+            self.found(now, Arc::new(ls));
+        }
+    }
+
+    fn handle_data_clove(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        from: Option<DestHash>,
+        clove: &Clove,
+    ) {
+        let ours = match clove.delivery {
+            Delivery::Local => true,
+            Delivery::Destination(h) => h == self.hash(),
+            Delivery::Router(_) | Delivery::Tunnel(..) => false,
+        };
+        let (true, Some(from)) = (ours && clove.message.kind == kind::DATA, from) else {
+            return;
+        };
+        let Some(envelope) = parse_data(&clove.message.body) else {
+            return;
+        };
+        if envelope.protocol == STREAMING {
+            self.streams.handle_packet(
+                now,
+                rng,
+                from,
+                envelope.from_port,
+                envelope.to_port,
+                &envelope.payload,
+            );
+        }
+    }
+
+    /// Does what is due and turns what the streams want to send into garlic messages.
+    pub fn drive(&mut self, now: Now, rng: &mut Rng, outbound: &[OutboundInfo]) {
+        while let Some(t) = self.streams.poll_transmit(now, rng) {
+            self.transmit(now, t);
+        }
+        while let Some(event) = self.streams.poll_event() {
+            self.note_stream(now, &event);
+            self.outputs.push_back(DestOutput::Stream(event));
+        }
+        let hashes: Vec<DestHash> = self.remotes.keys().copied().collect();
+        for hash in hashes {
+            self.flush(now, rng, hash, outbound);
+        }
+        while let Some(peer) = self.ratchets.wants_reply() {
+            self.reply(now, rng, &peer, outbound);
+        }
+    }
+
+    /// Takes the next output.
+    pub fn poll_output(&mut self) -> Option<DestOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let retries = self.remotes.values().filter_map(|r| r.retry_at).min();
+        [self.streams.deadline(), self.ratchets.deadline(), retries]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Timers of streams and ratchets; the caller drives afterwards.
+    pub fn handle_timeout(&mut self, now: Now, rng: &mut Rng) {
+        if self.streams.deadline().is_some_and(|d| d <= now.mono) {
+            self.streams.handle_timeout(now, rng);
+        }
+        if self.ratchets.deadline().is_some_and(|d| d <= now.mono) {
+            self.ratchets.handle_timeout(now);
+        }
+        self.remotes
+            .retain(|_, r| now.mono.since(r.used) < REMOTE_IDLE);
+        let remotes = &self.remotes;
+        self.by_key.retain(|_, hash| remotes.contains_key(hash));
+    }
+
+    fn remote(&mut self, now: Now, hash: DestHash) -> Option<&mut Remote> {
+        if !self.remotes.contains_key(&hash) && self.remotes.len() >= limits::REMOTES_MAX {
+            let oldest = self
+                .remotes
+                .values()
+                .min_by_key(|r| r.used)
+                .map(|r| r.hash)?;
+            self.remotes.remove(&oldest);
+        }
+        let remote = self
+            .remotes
+            .entry(hash)
+            .or_insert_with(|| Remote::new(hash, now));
+        remote.used = now.mono;
+        Some(remote)
+    }
+
+    fn transmit(&mut self, now: Now, t: Transmit) {
+        let envelope = Envelope {
+            protocol: STREAMING,
+            from_port: t.from_port,
+            to_port: t.to_port,
+            payload: t.payload,
+        };
+        let Ok(envelope) = envelope.to_bytes() else {
+            return;
+        };
+        let Some(remote) = self.remote(now, t.to) else {
+            return;
+        };
+        if t.resend > 0 && !remote.waiting.is_empty() {
+            // The first copy has not left yet.
+            return;
+        }
+        if t.resend > 1
+            && let Some(path) = remote.paths.give_up(now)
+        {
+            self.outputs.push_back(DestOutput::PathFailed(path));
+        }
+        if let Some(remote) = self.remote(now, t.to) {
+            remote.queue(Waiting {
+                envelope,
+                syn: t.syn,
+            });
+        }
+    }
+
+    fn note_stream(&mut self, now: Now, event: &StreamEvent) {
+        match event {
+            StreamEvent::Stalled { to } => {
+                let path = self.remotes.get_mut(to).and_then(|r| r.paths.give_up(now));
+                self.outputs.extend(path.map(DestOutput::PathFailed));
+            }
+            StreamEvent::Progress { to } => {
+                let path = self.remotes.get(to).and_then(|r| r.paths.current());
+                self.outputs.extend(path.map(DestOutput::PathWorks));
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends what waits for one remote as far as its session allows.
+    fn flush(&mut self, now: Now, rng: &mut Rng, hash: DestHash, outbound: &[OutboundInfo]) {
+        let Some(remote) = self.remotes.get_mut(&hash) else {
+            return;
+        };
+        let due = remote.retry_at.is_some_and(|t| t <= now.mono);
+        if remote.waiting.is_empty() && !due {
+            return;
+        }
+        let left = remote
+            .lease_set
+            .as_ref()
+            .map_or(Duration::ZERO, |l| l.life_left(now.wall));
+        if left < RENEW && !remote.looking {
+            remote.looking = true;
+            self.outputs.push_back(DestOutput::Lookup(hash));
+        }
+        let key = remote.lease_set.as_ref().and_then(|ls| ls.x25519_key());
+        let (Some(key), Some(_)) = (key, self.leases.current()) else {
+            return;
+        };
+        let peer = PeerKey(key);
+        match self.ratchets.state(&peer) {
+            SessionState::None => self.send_first(now, rng, hash, &peer, outbound),
+            SessionState::Pending { .. } if due => {
+                self.send_first(now, rng, hash, &peer, outbound);
+            }
+            SessionState::Pending { .. } => {}
+            SessionState::Owes | SessionState::Established => {
+                self.send_waiting(now, rng, hash, &peer, outbound);
+            }
+        }
+    }
+
+    /// A New Session with our LeaseSet and the first message. The message stays queued: the
+    /// answer to the session shows that it arrived.
+    fn send_first(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        hash: DestHash,
+        peer: &PeerKey,
+        outbound: &[OutboundInfo],
+    ) {
+        let Some(remote) = self.remotes.get_mut(&hash) else {
+            return;
+        };
+        if remote.tries >= TRIES_MAX {
+            (remote.tries, remote.retry_at) = (0, None);
+            remote.waiting.clear();
+            self.outputs.push_back(DestOutput::Unreachable(hash));
+            return;
+        }
+        if remote.tries > 0
+            && let Some(path) = remote.paths.give_up(now)
+        {
+            self.outputs.push_back(DestOutput::PathFailed(path));
+        }
+        let Some(first) = remote.waiting.front().cloned() else {
+            remote.retry_at = None;
+            return;
+        };
+        let leases = remote.lease_set.as_ref().map_or(&[][..], |ls| ls.leases());
+        let Some(path) = remote.paths.choose(now, rng, outbound, leases) else {
+            return;
+        };
+        remote.tries += 1;
+        remote.retry_at = Some(now.mono + RETRY + RETRY / 3 * remote.tries.min(6));
+        let ours = self.leases.current().cloned();
+        let blocks = blocks(now, rng, hash, ours.as_deref(), Some(&first.envelope));
+        self.seal(now, rng, peer, &blocks, ours.as_deref(), hash, path);
+    }
+
+    fn send_waiting(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        hash: DestHash,
+        peer: &PeerKey,
+        outbound: &[OutboundInfo],
+    ) {
+        // A reply to a New Session costs two key agreements: the rest waits for the session.
+        let owes = self.ratchets.state(peer) == SessionState::Owes;
+        let mut budget = if owes {
+            limits::REPLIES_PER_TURN
+        } else {
+            usize::MAX
+        };
+        while budget > 0 {
+            budget -= 1;
+            let Some(remote) = self.remotes.get_mut(&hash) else {
+                return;
+            };
+            remote.retry_at = None;
+            let leases = remote.lease_set.as_ref().map_or(&[][..], |ls| ls.leases());
+            if remote.waiting.is_empty() {
+                return;
+            }
+            let Some(path) = remote.paths.choose(now, rng, outbound, leases) else {
+                return;
+            };
+            let Some(next) = remote.waiting.pop_front() else {
+                return;
+            };
+            let ours = self
+                .leases
+                .current()
+                .filter(|ls| remote.needs_telling(now, ls))
+                .cloned();
+            let blocks = blocks(now, rng, hash, ours.as_deref(), Some(&next.envelope));
+            self.seal(now, rng, peer, &blocks, ours.as_deref(), hash, path);
+        }
+    }
+
+    /// Sends what the ratchet itself owes: acknowledgements, next keys, a first reply.
+    fn reply(&mut self, now: Now, rng: &mut Rng, peer: &PeerKey, outbound: &[OutboundInfo]) {
+        let Some(hash) = self.by_key.get(peer).copied() else {
+            return;
+        };
+        let Some(remote) = self.remotes.get_mut(&hash) else {
+            return;
+        };
+        let leases = remote.lease_set.as_ref().map_or(&[][..], |ls| ls.leases());
+        let Some(path) = remote.paths.choose(now, rng, outbound, leases) else {
+            return;
+        };
+        self.seal(now, rng, peer, &[], None, hash, path);
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one message with everything that goes into it"
+    )]
+    fn seal(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        peer: &PeerKey,
+        blocks: &[Block],
+        ours: Option<&LeaseSet2>,
+        hash: DestHash,
+        path: Path,
+    ) {
+        let Ok(sealed) = self.ratchets.seal(now, rng, peer, blocks, ours.is_some()) else {
+            return;
+        };
+        if let (Some(ours), Some(remote)) = (ours, self.remotes.get_mut(&hash)) {
+            remote.telling(now, ours, sealed.ack);
+        }
+        let id = MessageId(rng.nonzero_u32());
+        let message = crate::garlic::to_message(&sealed.content, id, now.wall + MESSAGE_LIFE);
+        self.outputs.push_back(DestOutput::Send { path, message });
+    }
+}
+
+/// The blocks of one message: our LeaseSet first, so that the remote knows us before the data.
+fn blocks(
+    now: Now,
+    rng: &mut Rng,
+    to: DestHash,
+    ours: Option<&LeaseSet2>,
+    envelope: Option<&[u8]>,
+) -> Vec<Block> {
+    let expires = now.wall + MESSAGE_LIFE;
+    let mut out = Vec::with_capacity(2);
+    if let Some(ls) = ours {
+        let store = DatabaseStore::lease_set2(ls, None);
+        if let Ok(message) = store.to_message(MessageId(rng.nonzero_u32()), expires) {
+            out.push(Block::Clove(Clove {
+                delivery: Delivery::Local,
+                message,
+            }));
+        }
+    }
+    if let Some(envelope) = envelope {
+        let mut w = Writer::with_capacity(4 + envelope.len());
+        w.u32(envelope.len() as u32).put(envelope);
+        let id = MessageId(rng.nonzero_u32());
+        let message = Message {
+            kind: kind::DATA,
+            id,
+            expires,
+            body: w.into_vec(),
+        };
+        out.push(Block::Clove(Clove {
+            delivery: Delivery::Destination(to),
+            message,
+        }));
+    }
+    out
+}
+
+/// The envelope in the body of a Data message.
+fn parse_data(body: &[u8]) -> Option<Envelope> {
+    let mut r = Reader::new(body);
+    let n = r.u32("Data.length").ok()? as usize;
+    let payload = r.take(n, "Data.payload").ok()?;
+    r.finish("Data").ok()?;
+    Envelope::parse(payload).ok()
+}

@@ -1,0 +1,150 @@
+//! Garlic messages: who can open them, and where their cloves go.
+
+use crate::garlic;
+use crate::garlic::clove::{Block, Clove, Delivery, parse_blocks};
+use crate::netdb::{Context, Source};
+use crate::router::Router;
+use crate::router::output::Class;
+use crate::time::Now;
+use crate::tunnel::PoolId;
+use crate::wire::hash::RouterHash;
+use crate::wire::i2np::{Message, kind};
+
+impl Router {
+    /// Garlic that a link brought: a one-time reply, or a message to us as a router.
+    pub(super) fn open_router_garlic(&mut self, now: Now, from: RouterHash, m: &Message) {
+        let Ok(content) = garlic::content(&m.body) else {
+            return self.drop_one();
+        };
+        if let Some((pool, tag, payload)) = self.tags.open(content, now.mono) {
+            return self.deliver_reply(now, pool, tag, &payload);
+        }
+        if !self.peers.allow_garlic(now, from) {
+            return self.drop_one();
+        }
+        let Some(payload) = garlic::to_router::open(&self.keys.encryption, content) else {
+            return self.drop_one();
+        };
+        let Ok(blocks) = parse_blocks(&payload) else {
+            return self.drop_one();
+        };
+        for block in blocks {
+            if let Block::Clove(clove) = block {
+                self.deliver_router_clove(now, from, clove);
+            }
+        }
+    }
+
+    /// A clove for us as a router: database messages and build requests; nothing is relayed on
+    /// behalf of an unknown sender but what a tunnel endpoint would.
+    fn deliver_router_clove(&mut self, now: Now, from: RouterHash, clove: Clove) {
+        let m = clove.message;
+        match (clove.delivery, m.kind) {
+            (
+                Delivery::Local,
+                kind::DATABASE_STORE | kind::DATABASE_LOOKUP | kind::DELIVERY_STATUS,
+            ) => {
+                self.tell_netdb(now, Context::Router, Source::RouterGarlic, &m);
+            }
+            (Delivery::Local, kind::SHORT_TUNNEL_BUILD) if self.tunnels.owns(&m) => {
+                self.tunnels.handle_message(now, &mut self.rng, from, m);
+            }
+            (Delivery::Local, kind::SHORT_TUNNEL_BUILD | kind::VARIABLE_TUNNEL_BUILD) => {
+                self.admit(now, from, &m);
+            }
+            _ => self.drop_one(),
+        }
+    }
+
+    /// Garlic out of an inbound tunnel: a one-time reply, or for the pool's destination.
+    pub(super) fn open_tunnel_garlic(&mut self, now: Now, pool: PoolId, m: &Message) {
+        let Ok(content) = garlic::content(&m.body) else {
+            return self.drop_one();
+        };
+        if let Some((pool, tag, payload)) = self.tags.open(content, now.mono) {
+            return self.deliver_reply(now, pool, tag, &payload);
+        }
+        match self.dests.get_mut(&pool) {
+            Some(dest) => dest.handle_garlic(now, &mut self.rng, content),
+            None => self.drop_one(),
+        }
+    }
+
+    /// The cloves of a one-time reply: answers to what this pool's owner asked.
+    fn deliver_reply(&mut self, now: Now, pool: PoolId, tag: [u8; 8], payload: &[u8]) {
+        let Ok(blocks) = parse_blocks(payload) else {
+            return self.drop_one();
+        };
+        for block in blocks {
+            let Block::Clove(Clove {
+                delivery: Delivery::Local,
+                message,
+            }) = block
+            else {
+                continue;
+            };
+            match message.kind {
+                _ if self.tunnels.owns(&message) => {
+                    let us = self.us;
+                    self.tunnels.handle_message(now, &mut self.rng, us, message);
+                }
+                kind::DATABASE_STORE | kind::DATABASE_SEARCH_REPLY | kind::DELIVERY_STATUS => {
+                    let ctx = super::tunnels::context(pool);
+                    self.tell_netdb(now, ctx, Source::Reply(tag), &message);
+                }
+                _ => self.drop_one(),
+            }
+        }
+    }
+
+    pub(super) const fn drop_one(&mut self) {
+        self.counters.dropped += 1;
+    }
+
+    /// Wraps a message for a router and sends it out of a pool's outbound tunnel; without a tunnel
+    /// it goes over a link.
+    pub(super) fn send_sealed(
+        &mut self,
+        now: Now,
+        pool: PoolId,
+        to: RouterHash,
+        key: &[u8; 32],
+        message: Message,
+    ) {
+        let expires = message.expires;
+        let blocks = [
+            Block::DateTime(now.wall.secs_u32_rounded()),
+            Block::Clove(Clove {
+                delivery: Delivery::Local,
+                message,
+            }),
+        ];
+        let sealed = garlic::clove::write_blocks(&blocks)
+            .ok()
+            .and_then(|payload| garlic::to_router::seal(key, &payload, &mut self.rng));
+        let Some(content) = sealed else {
+            return self.drop_one();
+        };
+        let id = crate::wire::hash::MessageId(self.rng.nonzero_u32());
+        let wrapped = garlic::to_message(&content, id, expires);
+        self.send_by_pool(now, pool, to, wrapped);
+    }
+
+    /// Sends to a router out of one of the pool's outbound tunnels, or over a link.
+    pub(super) fn send_by_pool(&mut self, now: Now, pool: PoolId, to: RouterHash, m: Message) {
+        let tunnels: Vec<_> = self
+            .tunnels
+            .outbound(pool)
+            .filter(|t| !t.failing)
+            .map(|t| t.id)
+            .collect();
+        let delivery = crate::tunnel::fragment::TunnelDelivery::Router(to);
+        match self.rng.pick(&tunnels) {
+            Some(id) => {
+                self.tunnels
+                    .send(now, &mut self.rng, *id, delivery, vec![m]);
+            }
+            None => self.send_direct(to, Class::Control, m),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Events of links.
+
+use crate::netdb::{Context, Source};
+use crate::router::Router;
+use crate::router::input::{Direction, LinkDown, LinkEvent};
+use crate::router::output::{Class, LinkCmd, Output};
+use crate::time::Now;
+use crate::trace::{Event, Level};
+use crate::tunnel::admission::AdmissionOutput;
+use crate::wire::hash::RouterHash;
+use crate::wire::i2np::{Message, kind};
+use core::time::Duration;
+use std::sync::Arc;
+
+/// A message may be this much late or early before it is dropped.
+const LATE: Duration = Duration::from_secs(60);
+const EARLY: Duration = Duration::from_secs(180);
+
+impl Router {
+    pub(in crate::router) fn on_link(&mut self, now: Now, event: LinkEvent) {
+        match event {
+            LinkEvent::Up {
+                peer,
+                direction,
+                info,
+            } => {
+                self.connected.insert(peer);
+                if let Some(info) = info {
+                    self.netdb.insert_router(now, info);
+                }
+                if direction == Direction::Outbound {
+                    self.peers.reached(now, peer);
+                }
+            }
+            LinkEvent::Down { peer, why } => self.on_down(now, peer, why),
+            LinkEvent::I2np { from, message } => self.deliver_from_link(now, from, message),
+            LinkEvent::Router { from, bytes, flood } => {
+                let rng = &mut self.rng;
+                if self
+                    .netdb
+                    .insert_router_bytes(now, rng, from, &bytes, flood)
+                    .is_err()
+                {
+                    self.drop_one();
+                }
+            }
+            LinkEvent::WantRouter { peer } => self.want_router(now, peer),
+            LinkEvent::Skew { from, secs } => {
+                let text = "a peer's clock differs from ours by seconds";
+                self.trace(Event::Count(Level::Debug, text, secs.unsigned_abs()));
+                self.peers.skewed(now, from, secs);
+            }
+            LinkEvent::SeenAs { from, .. } => {
+                self.trace(Event::Router(Level::Debug, "told us our address", from));
+            }
+        }
+    }
+
+    fn on_down(&mut self, now: Now, peer: RouterHash, why: LinkDown) {
+        match why {
+            // The newer link is up already.
+            LinkDown::Replaced => return,
+            LinkDown::Unreachable | LinkDown::Handshake | LinkDown::NoAddress => {
+                self.trace(Event::Router(Level::Debug, "cannot be reached", peer));
+                self.peers.unreachable(now, peer);
+            }
+            LinkDown::PeerTerminated(_)
+            | LinkDown::Terminated(_)
+            | LinkDown::Closed
+            | LinkDown::Idle => {}
+        }
+        self.connected.remove(&peer);
+    }
+
+    /// A link has something for a router that it is not connected to.
+    fn want_router(&mut self, now: Now, peer: RouterHash) {
+        match self.netdb.router(&peer) {
+            Some(info) => self.link(LinkCmd::Dial(info)),
+            None => self.look_up_router(now, peer),
+        }
+    }
+
+    /// A message that came over a link: for the control plane, or to be answered directly.
+    fn deliver_from_link(&mut self, now: Now, from: RouterHash, m: Message) {
+        if m.expires + LATE < now.wall || m.expires > now.wall + EARLY {
+            self.counters.dropped += 1;
+            return;
+        }
+        if self.tunnels.owns(&m) {
+            return self.tunnels.handle_message(now, &mut self.rng, from, m);
+        }
+        match m.kind {
+            kind::DATABASE_STORE
+            | kind::DATABASE_LOOKUP
+            | kind::DATABASE_SEARCH_REPLY
+            | kind::DELIVERY_STATUS => {
+                self.tell_netdb(now, Context::Router, Source::Link(from), &m);
+            }
+            kind::GARLIC => self.open_router_garlic(now, from, &m),
+            kind::SHORT_TUNNEL_BUILD | kind::VARIABLE_TUNNEL_BUILD => {
+                self.admit(now, from, &m);
+            }
+            _ => self.counters.dropped += 1,
+        }
+    }
+
+    /// Another router asks us to be a hop.
+    pub(super) fn admit(&mut self, now: Now, from: RouterHash, m: &Message) {
+        match self.admission.handle(now, &mut self.rng, from, m) {
+            Ok(outputs) => {
+                let accepted = outputs
+                    .iter()
+                    .any(|o| matches!(o, AdmissionOutput::Install(_)));
+                self.counters.transit_accepted += u64::from(accepted);
+                self.counters.transit_refused += u64::from(!accepted);
+                for o in outputs {
+                    match o {
+                        AdmissionOutput::Install(hop) => self.link(LinkCmd::InstallHop(hop)),
+                        AdmissionOutput::Send { to, message } => {
+                            self.send_direct(to, Class::Control, message);
+                        }
+                    }
+                }
+            }
+            Err(_) => self.counters.dropped += 1,
+        }
+    }
+
+    /// Sends over a link, or to ourselves.
+    pub(super) fn send_direct(&mut self, to: RouterHash, class: Class, message: Message) {
+        let transit = matches!(message.kind, kind::TUNNEL_DATA | kind::TUNNEL_GATEWAY);
+        if to == self.us && (!transit || self.tunnels.owns(&message)) {
+            if self.loopback.len() < crate::limits::LOOPBACK_MAX {
+                self.loopback.push_back(message);
+            } else {
+                self.counters.dropped += 1;
+            }
+            return;
+        }
+        self.outputs
+            .push_back(Output::Link(LinkCmd::Send { to, class, message }));
+    }
+
+    /// Messages to ourselves, as if a link had brought them.
+    pub(super) fn drain_loopback(&mut self, now: Now) -> bool {
+        let mut busy = false;
+        while let Some(m) = self.loopback.pop_front() {
+            busy = true;
+            self.deliver_from_link(now, self.us, m);
+        }
+        busy
+    }
+
+    /// Dials a router that is known.
+    pub(super) fn dial(&mut self, now: Now, peer: RouterHash) {
+        if peer == self.us || self.connected.contains(&peer) {
+            return;
+        }
+        match self.netdb.router(&peer) {
+            Some(info) => self.link(LinkCmd::Dial(Arc::clone(&info))),
+            None => self.look_up_router(now, peer),
+        }
+    }
+}

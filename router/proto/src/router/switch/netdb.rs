@@ -1,0 +1,151 @@
+//! Outputs of the network database.
+
+use super::tunnels::{context, pool_of};
+use crate::netdb::{Context, NetDbOutput, Paths, ReplyPath, Source, Target};
+use crate::rng::Rng;
+use crate::router::Router;
+use crate::router::output::{Class, LinkCmd, Output};
+use crate::time::Now;
+use crate::tunnel::Tunnels;
+use crate::wire::hash::{MessageId, RouterHash};
+use crate::wire::i2np::Message;
+use crate::wire::i2np::tunnel::TunnelGateway;
+
+/// Reply paths out of our inbound tunnels.
+struct OwnPaths<'a>(&'a Tunnels);
+
+impl Paths for OwnPaths<'_> {
+    fn reply_path(&self, ctx: Context, rng: &mut Rng) -> Option<ReplyPath> {
+        let tunnels: Vec<_> = self
+            .0
+            .inbound(pool_of(ctx))
+            .filter(|t| !t.failing)
+            .collect();
+        let t = rng.pick(&tunnels)?;
+        Some(ReplyPath {
+            gateway: t.gateway,
+            tunnel: t.gateway_tunnel,
+        })
+    }
+
+    fn has_outbound(&self, ctx: Context) -> bool {
+        self.0.outbound(pool_of(ctx)).next().is_some()
+    }
+}
+
+impl Router {
+    pub(in crate::router) fn netdb_timeout(&mut self, now: Now) {
+        self.netdb
+            .handle_timeout(now, &mut self.rng, &OwnPaths(&self.tunnels));
+    }
+
+    pub(super) fn drain_netdb(&mut self, now: Now) -> bool {
+        let mut busy = false;
+        while let Some(output) = self.netdb.poll_output() {
+            busy = true;
+            self.on_netdb(now, output);
+        }
+        busy
+    }
+
+    fn on_netdb(&mut self, now: Now, output: NetDbOutput) {
+        match output {
+            NetDbOutput::Send {
+                ctx,
+                to,
+                message,
+                seal,
+                direct,
+            } => match (seal, direct) {
+                (Some(key), false) => self.send_sealed(now, pool_of(ctx), to, &key, message),
+                (None, false) => self.send_by_pool(now, pool_of(ctx), to, message),
+                (_, true) => self.send_direct(to, Class::Control, message),
+            },
+            NetDbOutput::SendTunnel {
+                gateway,
+                tunnel,
+                message,
+            } => {
+                let inner = TunnelGateway {
+                    id: tunnel,
+                    inner: message.to_long(),
+                };
+                let id = MessageId(self.rng.nonzero_u32());
+                match inner.to_message(id, message.expires) {
+                    Ok(m) => self.send_direct(gateway, Class::Control, m),
+                    Err(_) => self.drop_one(),
+                }
+            }
+            NetDbOutput::ExpectTag {
+                ctx,
+                tag,
+                key,
+                until,
+            } => {
+                self.tags.expect(pool_of(ctx), tag, key, until);
+            }
+            NetDbOutput::Found { ctx, target, .. } => self.found(now, ctx, target),
+            NetDbOutput::NotFound { ctx, target, .. } => self.not_found(now, ctx, target),
+            NetDbOutput::Persist(p) => self.outputs.push_back(Output::Persist(p)),
+            NetDbOutput::Observed { router, what } => self.peers.observed(now, router, what),
+        }
+    }
+
+    /// A message for the database; one that is refused is counted.
+    pub(super) fn tell_netdb(&mut self, now: Now, ctx: Context, source: Source, m: &Message) {
+        if !self
+            .netdb
+            .handle_message(now, &mut self.rng, ctx, source, m)
+            .unwrap_or(false)
+        {
+            self.drop_one();
+        }
+    }
+
+    fn found(&mut self, now: Now, ctx: Context, target: Target) {
+        match target {
+            Target::Router(hash) => {
+                if let Some(info) = self.netdb.router(&hash) {
+                    self.link(LinkCmd::Dial(info));
+                }
+            }
+            Target::LeaseSet(hash) => {
+                let Some(ls) = self.netdb.lease_set(ctx, &hash) else {
+                    return;
+                };
+                if let Some(dest) = self.dests.get_mut(&pool_of(ctx)) {
+                    dest.found(now, ls);
+                }
+                self.tend_clients(now);
+            }
+        }
+    }
+
+    fn not_found(&mut self, now: Now, ctx: Context, target: Target) {
+        match target {
+            Target::Router(hash) => self.link(LinkCmd::NoRouter(hash)),
+            Target::LeaseSet(hash) => {
+                if let Some(dest) = self.dests.get_mut(&pool_of(ctx)) {
+                    dest.not_found(now, hash);
+                }
+            }
+        }
+    }
+
+    /// Somebody has to be dialled whose RouterInfo is not here.
+    pub(super) fn look_up_router(&mut self, now: Now, peer: RouterHash) {
+        self.netdb
+            .lookup(now, Context::Router, Target::Router(peer));
+    }
+
+    /// A destination needs the LeaseSet of a remote.
+    pub(super) fn look_up_lease_set(
+        &mut self,
+        now: Now,
+        pool: crate::tunnel::PoolId,
+        hash: crate::wire::hash::DestHash,
+    ) {
+        self.netdb
+            .lookup(now, context(pool), Target::LeaseSet(hash));
+    }
+}

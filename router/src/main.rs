@@ -1,0 +1,98 @@
+//! `routerd`: arguments to action.
+
+use ramson_router::config_file::ConfigFile;
+use ramson_router::daemon;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const USAGE: &str = "\
+routerd: an I2P router
+
+  routerd [FILE | --config FILE]         run in the foreground
+  routerd --check-config [--config FILE] judge the configuration file and exit
+  routerd status [--config FILE]         how the running router is
+  routerd shutdown [--config FILE]       stop the running router
+
+FILE is /etc/ramson/routerd.toml unless given.
+";
+
+enum Action {
+    Run,
+    Check,
+    Ask(&'static str),
+    Help,
+}
+
+fn main() -> ExitCode {
+    let (action, path) = match arguments(std::env::args().skip(1)) {
+        Ok(parsed) => parsed,
+        Err(e) => {
+            eprintln!("routerd: {e}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if matches!(action, Action::Help) {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let result = match ConfigFile::load(&path) {
+        Err(e) => Err(e.to_string()),
+        Ok(config) => match action {
+            Action::Check | Action::Help => {
+                println!("{}: ok", path.display());
+                Ok(())
+            }
+            Action::Run => daemon::run(&config),
+            Action::Ask(request) => ask(&config.sockets.control, request),
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("routerd: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn arguments(mut args: impl Iterator<Item = String>) -> Result<(Action, PathBuf), String> {
+    let mut action = Action::Run;
+    let mut path = PathBuf::from("/etc/ramson/routerd.toml");
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--config" | "-c" => {
+                path = args.next().ok_or("--config needs a file")?.into();
+            }
+            "--check-config" => action = Action::Check,
+            "status" => action = Action::Ask("status\n"),
+            "shutdown" => action = Action::Ask("shutdown\n"),
+            "--help" | "-h" => action = Action::Help,
+            file if !file.starts_with('-') && file.contains(['/', '.']) => path = file.into(),
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    Ok((action, path))
+}
+
+fn ask(socket: &Path, request: &str) -> Result<(), String> {
+    let named = |e: std::io::Error| format!("{}: {e} (is the router running?)", socket.display());
+    let mut stream = UnixStream::connect(socket).map_err(named)?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .map_err(named)?;
+    stream.write_all(request.as_bytes()).map_err(named)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(named)?;
+    print!("{answer}");
+    if answer.starts_with("error:") {
+        Err("the router refused the request".to_owned())
+    } else {
+        Ok(())
+    }
+}
