@@ -63,8 +63,6 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 // --- tunnel -------------------------------------------------------------------------------------
 
-/// Life of build messages and of their replies.
-pub const BUILD_LIFE: Duration = Duration::from_secs(60);
 /// Messages of one tunnel that wait for fragments; the oldest is given up for a new one.
 pub const REASSEMBLY_MESSAGES_MAX: usize = 64;
 /// Bytes of one tunnel's fragments that wait for others; the oldest message is given up.

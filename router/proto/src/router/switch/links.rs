@@ -63,6 +63,7 @@ impl Router {
             LinkDown::Unreachable | LinkDown::Handshake | LinkDown::NoAddress => {
                 self.trace(Event::Router(Level::Debug, "cannot be reached", peer));
                 self.peers.unreachable(now, peer);
+                self.tunnels.unreachable(now, peer);
             }
             LinkDown::PeerTerminated(_)
             | LinkDown::Terminated(_)
@@ -70,6 +71,8 @@ impl Router {
             | LinkDown::Idle => {}
         }
         self.connected.remove(&peer);
+        // Routers that cannot dial us reach our inbound tunnels only over links that we keep.
+        self.tunnels.link_lost(peer);
     }
 
     /// A link has something for a router that it is not connected to.
