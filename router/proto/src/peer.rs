@@ -5,3 +5,5 @@ pub mod ban;
 pub mod constraint;
 pub mod profile;
 pub mod select;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,5 +1,6 @@
 //! Meeting strangers: lookups of random keys that answer with routers instead of floodfills
-//! (i2p docs/how/network-database, Exploration).
+//! (i2p docs/how/network-database, Exploration). While few floodfills are known, every other one
+//! is an ordinary lookup, whose answer names floodfills.
 
 use super::lookup::{Goal, Lookup};
 use super::{Context, NetDb, Target};
@@ -10,6 +11,8 @@ use core::time::Duration;
 
 /// With fewer routers than this, strangers are sought eagerly.
 const FEW: usize = 100;
+/// With fewer floodfills than this, they are sought too.
+const FEW_FLOODFILLS: usize = 16;
 /// With more routers than this, hardly ever.
 const MANY: usize = 2500;
 const EAGER: Duration = Duration::from_secs(10);
@@ -31,7 +34,9 @@ impl NetDb {
     /// routers are known.
     pub fn explore(&mut self, now: Now, rng: &mut Rng) {
         let target = Target::Router(RouterHash(rng.array()));
-        self.start(Lookup::new(now, Context::Router, target, Goal::Explore));
+        let meet = self.floodfill_count() < FEW_FLOODFILLS && rng.below(2) == 0;
+        let goal = if meet { Goal::Meet } else { Goal::Explore };
+        self.start(Lookup::new(now, Context::Router, target, goal));
     }
 
     pub(super) fn drive_exploration(&mut self, now: Now, rng: &mut Rng) {

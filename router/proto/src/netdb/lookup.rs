@@ -42,6 +42,8 @@ pub(super) enum Goal {
     Referral,
     /// Routers near a random key.
     Explore,
+    /// Floodfills near a random key.
+    Meet,
     /// Whether our own LeaseSet can be found.
     Verify,
 }
@@ -92,7 +94,7 @@ impl Lookup {
 
     const fn max_steps(&self) -> usize {
         match self.goal {
-            Goal::Explore => 1,
+            Goal::Explore | Goal::Meet => 1,
             Goal::Verify | Goal::Referral => 3,
             Goal::Caller => limits::LOOKUP_STEPS,
         }
@@ -183,7 +185,7 @@ impl NetDb {
             (Goal::Caller, true) => self.push(NetDbOutput::Found { id, ctx, target }),
             (Goal::Caller, false) => self.push(NetDbOutput::NotFound { id, ctx, target }),
             (Goal::Verify, _) => self.on_verified(now, ctx, target, found),
-            (Goal::Referral | Goal::Explore, _) => {}
+            (Goal::Referral | Goal::Explore | Goal::Meet, _) => {}
         }
     }
 
@@ -423,7 +425,7 @@ impl NetDb {
         if goal != Goal::Verify && goal != Goal::Referral {
             self.follow(now, who, &reply.peers);
         }
-        if goal == Goal::Explore {
+        if matches!(goal, Goal::Explore | Goal::Meet) {
             self.finish(now, id, true);
         }
     }

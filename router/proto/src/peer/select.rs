@@ -74,6 +74,8 @@ struct Place {
 
 /// How many wishes are dropped: none at 0.
 const LEVELS: u8 = 4;
+/// Times that a path is begun anew when its first hops leave none for the others.
+const ATTEMPTS: usize = 4;
 
 impl Selector {
     /// Hops in order of travel; `None` when the rules leave too few routers.
@@ -88,13 +90,31 @@ impl Selector {
         let mut all: Vec<&Arc<RouterInfo>> = routers
             .filter(|r| r.hash() != self.us && !wish.avoid.contains(&r.hash()))
             .collect();
-        rng.shuffle(&mut all);
+        (0..ATTEMPTS).find_map(|attempt| {
+            rng.shuffle(&mut all);
+            self.path(&all, profiles, wish, attempt, now, rng)
+        })
+    }
+
+    fn path(
+        &self,
+        all: &[&Arc<RouterInfo>],
+        profiles: &Profiles,
+        wish: &Wish<'_>,
+        attempt: usize,
+        now: Now,
+        rng: &mut Rng,
+    ) -> Option<Vec<Arc<RouterInfo>>> {
         let mut path: Vec<Option<Arc<RouterInfo>>> = vec![None; wish.hops];
         let mut taken = Taken::default();
-        // The places with the strictest rules first, so that a small network is not used up.
+        // The places with the strictest rules first, so that a small network is not used up; which
+        // these are depends on the network.
         let mut order: Vec<usize> = (0..wish.hops).collect();
         if wish.way == Way::Inbound {
             order.rotate_right(1.min(wish.hops));
+        }
+        if attempt % 2 == 1 {
+            order.reverse();
         }
         for at in order {
             let place = Place {
@@ -114,7 +134,7 @@ impl Selector {
                 place,
                 now: now.wall,
             };
-            let hop = view.pick(&all, &taken, linked)?;
+            let hop = view.pick(all, &taken, linked)?;
             taken.add(&hop);
             *path.get_mut(at)? = Some(hop);
         }
@@ -226,3 +246,6 @@ impl View<'_> {
         share && class && working
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,9 @@ fn directory(zip: &[u8]) -> Result<(usize, Reader<'_>)> {
     }
     let size = le32(&mut r, "zip.directory_size")?;
     let offset = le32(&mut r, "zip.directory_offset")?;
+    let comment = le16(&mut r, "zip.comment_length")?;
+    r.take(comment, "zip.comment")?;
+    r.finish("zip.comment")?;
     let mut all = Reader::new(zip);
     all.take(offset, "zip.directory_offset")?;
     Ok((count, all.sub(size, "zip.directory_size")?))
