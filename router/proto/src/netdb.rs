@@ -6,6 +6,7 @@
 //! so call it whenever [`NetDb::deadline`] has come, which may be at once.
 //! LeaseSets of one context never answer another.
 
+mod admit;
 pub mod closest;
 mod explore;
 mod flood;
@@ -24,12 +25,12 @@ use crate::peer::profile::Observation;
 use crate::rng::Rng;
 use crate::router::output::Persist;
 use crate::secret::Secret;
-use crate::time::{Date, Instant, Now};
-use crate::wire::error::{Cause, Result, WireError};
+use crate::time::{Instant, Now};
+use crate::wire::error::Result;
 use crate::wire::hash::{DestHash, MessageId, RouterHash, TunnelId};
 use crate::wire::i2np::search_reply::DatabaseSearchReply;
 use crate::wire::i2np::status::DeliveryStatus;
-use crate::wire::i2np::store::{DatabaseStore, Entry};
+use crate::wire::i2np::store::DatabaseStore;
 use crate::wire::i2np::{Message, kind, lookup::DatabaseLookup};
 use crate::wire::lease_set2::LeaseSet2;
 use crate::wire::router_info::RouterInfo;
@@ -39,13 +40,9 @@ use lookup::Lookup;
 use publish::Publication;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use store::{Put, Store};
+use store::Store;
 use strikes::Strikes;
 
-/// Clocks of others may be ahead of ours by this much.
-const AHEAD: Duration = Duration::from_secs(120);
-/// No lease may end later than this from now.
-const LEASE_AHEAD: Duration = Duration::from_secs(15 * 60);
 /// Messages of the netDb are worth nothing after this time.
 const MESSAGE_LIFE: Duration = Duration::from_secs(20);
 /// Expired values are looked for this often.
@@ -298,7 +295,7 @@ impl NetDb {
     /// Takes a LeaseSet in that came as a clove from its owner; expired, future or older ones are
     /// left out. Whether it is new. A lookup for it in the same context succeeds.
     pub fn insert_lease_set(&mut self, now: Now, ctx: Context, ls: LeaseSet2) -> bool {
-        if timely(&ls, now.wall).is_err() {
+        if admit::timely(&ls, now.wall).is_err() {
             return false;
         }
         let target = Target::LeaseSet(ls.hash());
@@ -419,147 +416,6 @@ impl NetDb {
         self.publications.retain(|slot, _| slot.ctx != ctx);
     }
 
-    fn on_store(
-        &mut self,
-        now: Now,
-        rng: &mut Rng,
-        ctx: Context,
-        source: Source,
-        store: DatabaseStore,
-    ) -> Result<()> {
-        match store.entry {
-            Entry::Router(bytes) => {
-                let target = Target::Router(RouterHash(store.key));
-                let asked = self.is_asked(ctx, &target);
-                // Out of a tunnel only what was asked for; reply fields count only direct.
-                if !source.is_direct() && !asked {
-                    return Ok(());
-                }
-                let taken = self.take_router(now, &bytes, Some(store.key), source.is_direct());
-                self.score_answer(now, ctx, source, &target, taken.is_ok());
-                let (info, put) = taken?;
-                self.succeed(now, None, target);
-                if source.is_direct() {
-                    self.confirm(now, rng, store.reply);
-                    if let (Some(info), Some(_)) = (info, store.reply)
-                        && put.is_news()
-                    {
-                        self.flood_router(now, rng, &info, link_of(source));
-                    }
-                }
-                Ok(())
-            }
-            Entry::LeaseSet2(bytes) => {
-                let target = Target::LeaseSet(DestHash(store.key));
-                let asked = self.is_asked(ctx, &target);
-                let duty = self.config.floodfill && source.is_direct() && ctx == Context::Router;
-                if !asked && !duty {
-                    return Ok(());
-                }
-                let taken = self.take_lease_set(now, ctx, &bytes, store.key, duty);
-                self.score_answer(now, ctx, source, &target, taken.is_ok());
-                let (ls, put) = taken?;
-                self.succeed(now, Some(ctx), target);
-                if duty {
-                    self.confirm(now, rng, store.reply);
-                    if store.reply.is_some() && put.is_news() {
-                        self.flood_lease_set(now, rng, &ls, link_of(source));
-                    }
-                }
-                Ok(())
-            }
-            Entry::LeaseSet(_) | Entry::Other(..) => {
-                Err(WireError::new("DatabaseStore.type", Cause::Unsupported))
-            }
-        }
-    }
-
-    /// Checks a RouterInfo and takes it in; `None` when one as new was known, so that it was not
-    /// worth checking the signature.
-    fn take_router(
-        &mut self,
-        now: Now,
-        bytes: &[u8],
-        key: Option<[u8; 32]>,
-        served: bool,
-    ) -> Result<(Option<Arc<RouterInfo>>, Put)> {
-        let unverified = RouterInfo::parse(bytes)?;
-        let peek = unverified.peek();
-        let hash = peek.hash();
-        if key.is_some_and(|k| k != hash.0) {
-            return Err(WireError::invalid("DatabaseStore.key"));
-        }
-        self.admissible(peek)?;
-        self.fresh(peek, now.wall)?;
-        let known = self.store.router(&hash);
-        if hash == self.config.us || known.is_some_and(|k| k.published() >= peek.published()) {
-            return Ok((None, Put::Kept));
-        }
-        let info = Arc::new(unverified.verify()?);
-        let put = self.put_router(now, Arc::clone(&info), served);
-        Ok((Some(info), put))
-    }
-
-    fn put_router(&mut self, now: Now, info: Arc<RouterInfo>, served: bool) -> Put {
-        let hash = info.hash();
-        if hash == self.config.us {
-            return Put::Kept;
-        }
-        let (put, gone) = self.store.put_router(Arc::clone(&info), served);
-        if put.is_news() {
-            self.persist(hash, Some(info));
-            self.succeed(now, None, Target::Router(hash));
-            self.wake_lookups(now.mono);
-        }
-        for hash in gone {
-            self.persist(hash, None);
-        }
-        put
-    }
-
-    fn take_lease_set(
-        &mut self,
-        now: Now,
-        ctx: Context,
-        bytes: &[u8],
-        key: [u8; 32],
-        served: bool,
-    ) -> Result<(Arc<LeaseSet2>, Put)> {
-        let unverified = LeaseSet2::parse(bytes)?;
-        let peek = unverified.peek();
-        if peek.hash().0 != key {
-            return Err(WireError::invalid("DatabaseStore.key"));
-        }
-        timely(peek, now.wall)?;
-        let ls = Arc::new(unverified.verify()?);
-        let put = self
-            .store
-            .put_lease_set(now.wall, ctx, Arc::clone(&ls), served);
-        Ok((ls, put))
-    }
-
-    /// Whether a RouterInfo is one of our network that can be used at all.
-    fn admissible(&self, info: &RouterInfo) -> Result<()> {
-        if info.net_id() != Some(self.config.net_id) {
-            return Err(WireError::invalid("RouterInfo.netId"));
-        }
-        if info.version().is_none() {
-            return Err(WireError::invalid("RouterInfo.router.version"));
-        }
-        if !info.addresses().iter().any(|a| a.static_key().is_some()) {
-            return Err(WireError::invalid("RouterInfo.addresses"));
-        }
-        Ok(())
-    }
-
-    fn fresh(&self, info: &RouterInfo, now: Date) -> Result<()> {
-        let life = self.store.router_life(self.config.floodfill);
-        if info.published() > now + AHEAD || now.since(info.published()) > life {
-            return Err(WireError::invalid("RouterInfo.published"));
-        }
-        Ok(())
-    }
-
     fn message_id(rng: &mut Rng) -> MessageId {
         MessageId(rng.nonzero_u32())
     }
@@ -587,26 +443,5 @@ impl NetDb {
         } else {
             self.dropped += 1;
         }
-    }
-}
-
-/// Whether a LeaseSet holds now: not over, not from the future, no lease too far ahead.
-fn timely(ls: &LeaseSet2, now: Date) -> Result<()> {
-    if ls.published() > now + AHEAD {
-        return Err(WireError::invalid("LeaseSet2.published"));
-    }
-    if ls.life_left(now).is_zero() {
-        return Err(WireError::invalid("LeaseSet2.expires"));
-    }
-    if ls.leases().iter().any(|l| l.expires > now + LEASE_AHEAD) {
-        return Err(WireError::invalid("Lease2.end_date"));
-    }
-    Ok(())
-}
-
-const fn link_of(source: Source) -> Option<RouterHash> {
-    match source {
-        Source::Link(hash) => Some(hash),
-        _ => None,
     }
 }

@@ -1,6 +1,9 @@
 //! Every parser against cut, stretched and oversized input: refused with a named field, never a
 //! panic, never more memory than a bound allows.
 
+// The lint spares test functions, not the functions they share.
+#![allow(clippy::unwrap_used)]
+
 use ramson_proto::limits;
 use ramson_proto::rng::Rng;
 use ramson_proto::secret::Secret;

@@ -1,5 +1,8 @@
 //! Recorded RouterInfos, LeaseSets, netDb messages and a reseed file.
 
+// The lint spares test functions, not the functions they share.
+#![allow(clippy::unwrap_used)]
+
 use ramson_proto::crypto::sig::SigningKey;
 use ramson_proto::garlic::clove::{Block, Delivery, parse_blocks};
 use ramson_proto::garlic::{self, one_time, to_router};

@@ -6,6 +6,8 @@ use crate::crypto::sig::SigningKey;
 use crate::garlic::clove::{Block, parse_blocks};
 use crate::garlic::{content, one_time};
 use crate::peer::testing::Draft;
+use crate::time::Date;
+use crate::wire::i2np::store::Entry;
 use crate::wire::identity::{Destination, KeysAndCert};
 use crate::wire::lease_set2::{EncKey, Lease, LeaseSetDraft};
 use std::collections::{BTreeSet, HashMap};

@@ -91,7 +91,7 @@ impl DatabaseLookup {
             Some(ReplyKey { key, tag })
         };
         r.finish("DatabaseLookup")?;
-        let kind = match flags >> 2 & 3 {
+        let kind = match (flags >> 2) & 3 {
             0 => LookupKind::Any,
             1 => LookupKind::LeaseSet,
             2 => LookupKind::Router,
@@ -117,9 +117,9 @@ impl DatabaseLookup {
             LookupKind::Router => 2,
             LookupKind::Explore => 3,
         };
-        let flags = u8::from(self.tunnel.is_some()) * TUNNEL
-            | kind_bits << 2
-            | u8::from(self.reply_key.is_some()) * ECIES;
+        let flags = (u8::from(self.tunnel.is_some()) * TUNNEL)
+            | (kind_bits << 2)
+            | (u8::from(self.reply_key.is_some()) * ECIES);
         w.put(&self.key).put(&self.from.0).u8(flags);
         if let Some(tunnel) = self.tunnel {
             w.u32(tunnel.0);
