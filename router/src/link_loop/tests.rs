@@ -120,7 +120,10 @@ fn linked(ip: &str, room: usize) -> (Node, Node) {
     let (mut a, mut b) = (node(ip, 1024), node(ip, room));
     let dial = LinkCmd::Dial(b.info.clone());
     a.cmds.blocking_send(dial).unwrap();
-    let up = |event: LinkEvent, dir: Direction| matches!(event, LinkEvent::Up { direction, .. } if direction == dir);
+    let up = |event: LinkEvent, expected: Direction| match event {
+        LinkEvent::Up { direction, .. } => direction == expected,
+        _ => false,
+    };
     assert!(up(a.event(), Direction::Outbound));
     assert!(up(b.event(), Direction::Inbound));
     (a, b)

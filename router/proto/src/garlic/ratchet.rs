@@ -12,7 +12,8 @@
 //! - The peer of an NS has proved its static key, not its destination: before answering, check that
 //!   the LeaseSet2 of the destination publishes that key.
 //! - After [`Ratchets::handle_timeout`] drain [`Ratchets::wants_reply`], or the deadline stays in
-//!   the past. [`Ratchets::wants_reply`] names peers that wait for a message although there was no data.
+//!   the past. [`Ratchets::wants_reply`] names peers that wait for a message although there was
+//!   no data.
 
 pub mod inbound;
 pub mod new_session;

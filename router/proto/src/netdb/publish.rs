@@ -53,6 +53,15 @@ enum Value {
     Leases(Arc<LeaseSet2>),
 }
 
+impl Value {
+    fn to_store(&self, reply: StoreReply) -> DatabaseStore {
+        match self {
+            Self::Router(info) => DatabaseStore::router(info, Some(reply)),
+            Self::Leases(ls) => DatabaseStore::lease_set2(ls, Some(reply)),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// To be stored.
@@ -242,15 +251,12 @@ impl NetDb {
             Some(path) => (path.gateway, path.tunnel),
             None => (self.config.us, TunnelId(0)),
         };
-        let reply = Some(StoreReply {
+        let reply = StoreReply {
             token: token.0,
             tunnel,
             gateway,
-        });
-        let store = match &p.value {
-            Value::Router(info) => DatabaseStore::router(info, reply),
-            Value::Leases(ls) => DatabaseStore::lease_set2(ls, reply),
         };
+        let store = p.value.to_store(reply);
         let expires = now.wall + MESSAGE_LIFE;
         let Ok(message) = store.to_message(Self::message_id(rng), expires) else {
             // Our own value is too large: it will not get smaller.

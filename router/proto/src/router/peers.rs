@@ -75,7 +75,7 @@ impl Peers {
         }
         self.usage.retain(|_, n| *n > 0);
         self.ticks += 1;
-        if self.ticks % PRUNE_TICKS == 0 {
+        if self.ticks.is_multiple_of(PRUNE_TICKS) {
             self.profiles.prune(now.wall);
         }
     }
