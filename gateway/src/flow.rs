@@ -1,17 +1,17 @@
 //! One LAN TCP connection and one stream of the router, byte for byte, with half-close.
 //!
-//! Anything but an orderly end becomes a reset on the LAN side, so that a cut transfer never
-//! looks complete. Back-pressure is the sockets' own: each direction holds one fixed buffer.
+//! Anything but an end that was said becomes a reset on the other side, so that a cut transfer
+//! never looks complete and an abandoned one does not go on. Back-pressure is the sockets' own:
+//! each direction holds one fixed buffer.
 
 use crate::router_client::{Opened, RouterClient};
 use crate::vip::ClientId;
 use nix::sys::socket::{setsockopt, sockopt};
-use ramson_ipc::{Kind, Open};
+use ramson_ipc::{CHUNK_END, CHUNK_HEAD_LEN, Chunks, Kind, Open, chunk_head};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpStream, tcp};
+use tokio::net::{TcpStream, tcp, unix};
 use tokio::sync::watch;
 
 /// Buffer of one direction, bytes.
@@ -48,16 +48,16 @@ pub async fn run(
     // Failing to set these changes nothing that the client could see.
     let _ = lan.set_nodelay(true);
     let _ = keep_alive(&lan);
+    // Whatever becomes of this process: without an orderly end the client sees a reset.
+    reset(&lan);
     let opened = tokio::select! {
         opened = router.open(&open) => opened.ok(),
         () = gone(&lan) => None,
     };
-    let orderly = match opened {
-        Some(opened) => pump(&mut lan, opened, router).await.is_ok(),
-        None => false,
-    };
-    if !orderly {
-        reset(&lan);
+    if let Some(opened) = opened
+        && pump(&mut lan, opened).await.is_ok()
+    {
+        orderly(&lan);
     }
 }
 
@@ -65,6 +65,16 @@ pub async fn run(
 pub fn reset(lan: &TcpStream) {
     // Fails only for a connection that is reset already.
     let _ = lan.set_zero_linger();
+}
+
+/// Makes closing the connection an end again.
+fn orderly(lan: &TcpStream) {
+    let linger = nix::libc::linger {
+        l_onoff: 0,
+        l_linger: 0,
+    };
+    // Fails only for a connection that is reset already.
+    let _ = setsockopt(lan, sockopt::Linger, &linger);
 }
 
 fn keep_alive(lan: &TcpStream) -> nix::Result<()> {
@@ -81,38 +91,37 @@ async fn gone(lan: &TcpStream) {
     let _ = lan.ready(Interest::ERROR).await;
 }
 
-async fn pump(lan: &mut TcpStream, opened: Opened, router: &RouterClient) -> io::Result<()> {
+async fn pump(lan: &mut TcpStream, opened: Opened) -> io::Result<()> {
     let (lan_read, lan_write) = lan.split();
-    let (router_read, router_write) = opened.stream.into_split();
+    let mut stream = opened.stream;
+    let (router_read, router_write) = stream.split();
     let (ended, end) = watch::channel(false);
-    let down = down(opened.first, router_read, lan_write, router, ended);
+    let down = down(opened.first, router_read, lan_write, ended);
     let up = up(lan_read, router_write, end);
     tokio::try_join!(down, up).map(|_| ())
 }
 
-/// Router to client. An end is believed only while the router is alive.
+/// Router to client. A connection that closes before the router has said the end was cut.
 async fn down(
     first: Vec<u8>,
-    mut from: OwnedReadHalf,
+    mut from: unix::ReadHalf<'_>,
     mut to: tcp::WriteHalf<'_>,
-    router: &RouterClient,
     ended: watch::Sender<bool>,
 ) -> io::Result<()> {
-    to.write_all(&first).await?;
-    drop(first);
-    let mut buf = vec![0; BUFFER];
+    let (mut chunks, mut buf) = (Chunks::default(), first);
+    let mut filled = buf.len();
     loop {
-        let n = match from.read(&mut buf).await {
-            Ok(0) => break,
-            Ok(n) => n,
-            // Comes after all bytes, when the router closed without having read all of ours.
-            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => break,
-            Err(e) => return Err(e),
-        };
-        to.write_all(buf.get(..n).unwrap_or_default()).await?;
-    }
-    if !router.is_alive().await {
-        return Err(io::ErrorKind::ConnectionReset.into());
+        let bytes = buf.get_mut(..filled).unwrap_or_default();
+        let n = chunks.strip(bytes).map_err(io::Error::other)?;
+        to.write_all(bytes.get(..n).unwrap_or_default()).await?;
+        if chunks.is_ended() {
+            break;
+        }
+        buf.resize(BUFFER, 0);
+        filled = from.read(&mut buf).await?;
+        if filled == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
     to.shutdown().await?;
     // Without a receiver the other half has ended before.
@@ -124,27 +133,27 @@ async fn down(
 /// on its way to the client, and a reset would destroy it. Then the rest is read and dropped.
 async fn up(
     mut from: tcp::ReadHalf<'_>,
-    mut to: OwnedWriteHalf,
+    mut to: unix::WriteHalf<'_>,
     mut end: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let mut buf = vec![0; BUFFER];
+    let mut buf = vec![0; CHUNK_HEAD_LEN + BUFFER];
     let mut taken = true;
     loop {
-        let read = from.read(&mut buf);
+        let read = from.read(buf.get_mut(CHUNK_HEAD_LEN..).unwrap_or_default());
         let n = tokio::select! {
             n = read => n?,
             () = silence(&mut end) => return Ok(()),
         };
-        if n == 0 {
-            break;
+        let Some(head) = chunk_head(n) else { break };
+        if let Some(place) = buf.first_chunk_mut() {
+            *place = head;
         }
-        if taken {
-            taken = to.write_all(buf.get(..n).unwrap_or_default()).await.is_ok();
-        }
+        let chunk = buf.get(..CHUNK_HEAD_LEN + n).unwrap_or_default();
+        taken = taken && to.write_all(chunk).await.is_ok();
     }
     if taken {
         // The router may have closed altogether meanwhile.
-        let _ = to.shutdown().await;
+        let _ = to.write_all(&CHUNK_END).await;
     }
     Ok(())
 }

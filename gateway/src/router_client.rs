@@ -52,9 +52,9 @@ impl From<io::Error> for OpenError {
 
 /// An open stream and the bytes that came right behind the answer.
 pub struct Opened {
-    /// Raw from here on.
+    /// Chunks from here on, in both directions.
     pub stream: UnixStream,
-    /// To be delivered before anything else.
+    /// Chunks to be delivered before anything else.
     pub first: Vec<u8>,
 }
 
@@ -81,15 +81,6 @@ impl RouterClient {
         tokio::time::timeout(ANSWER_TIMEOUT, exchange)
             .await
             .unwrap_or(Err(OpenError::Timeout))
-    }
-
-    /// Whether somebody listens. A stream that ends while nobody does was cut, not closed.
-    pub async fn is_alive(&self) -> bool {
-        // A router too busy to accept is alive.
-        let dead = [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound];
-        UnixStream::connect(&self.path)
-            .await
-            .map_or_else(|e| !dead.contains(&e.kind()), |_| true)
     }
 }
 

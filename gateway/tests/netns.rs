@@ -13,9 +13,12 @@ use hickory_proto::rr::RecordType::{A, AAAA, HTTPS};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, setfsuid};
 use probe::{
-    connects, dns_tcp, dns_udp, fetch, half_close, odd_packets, ping, tcp_refused, udp_refused,
+    ask, connects, dns_tcp, dns_udp, fetch, half_close, leave, odd_packets, ping, tcp_refused,
+    udp_refused,
 };
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use world::{Capture, FakeRouter, GATEWAY, ROUTER, World, site, wait_for};
 
@@ -63,6 +66,7 @@ fn clients_reach_sites_and_nothing_else() {
     world.inside("lan", names);
     world.inside("lan", streams);
     isolation(&router);
+    world.inside("lan", || cut_streams(&router));
     world.inside("lan", refusals);
     without_privileges(&world);
     // From the client, and from a privileged program on the box itself.
@@ -133,6 +137,25 @@ fn streams() {
         let echo = SocketAddr::from((resolve("echo.i2p.", kind), 7000));
         let sent = &site[..700_000];
         assert!(half_close(echo, sent).unwrap() == sent, "{echo}");
+    }
+}
+
+/// What the router cuts never looks complete; what the client cuts does not go on.
+fn cut_streams(router: &FakeRouter) {
+    for kind in [A, AAAA] {
+        let cut = SocketAddr::from((resolve("cut.i2p.", kind), 80));
+        for end in [true, false] {
+            let kind = ask(cut, b"GET /", end).map_err(|e| e.kind());
+            assert_eq!(kind, Err(ErrorKind::ConnectionReset), "{cut} {end}");
+        }
+        let long = SocketAddr::from((resolve("long.i2p.", kind), 80));
+        for hard in [true, false] {
+            let before = router.cuts.load(Ordering::Relaxed);
+            leave(long, b"GET /", hard).unwrap();
+            wait_for("the cut", || {
+                (router.cuts.load(Ordering::Relaxed) > before).then_some(())
+            });
+        }
     }
 }
 

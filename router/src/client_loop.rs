@@ -80,6 +80,7 @@ async fn run(
             registry.send(ClientCmd::Reset { id }).await;
         }
     }
+    registry.close();
     for path in [&config.stream, &config.control] {
         let _ = std::fs::remove_file(path);
     }

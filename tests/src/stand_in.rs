@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ramson_ipc::{Answer, FRAME_MAX, Open, Reason};
+use ramson_ipc::{Answer, CHUNK_END, Chunks, FRAME_MAX, Open, Reason, chunk_head};
 
 use crate::fault::{About, Fault, Outcome};
 use crate::network::SITE_NAME;
@@ -91,16 +91,45 @@ fn serve(mut client: UnixStream, namespace: &str, site: SocketAddr, tags: &Tags)
     }
     let server = crate::netns::inside(namespace, || TcpStream::connect(site).about("site"))?;
     client.write_all(&encoded(Answer::Opened)?)?;
-    (&server).write_all(&rest)?;
     let (mut client_in, mut server_out) = (client.try_clone()?, server.try_clone()?);
     let upward = thread::spawn(move || {
-        let _ = std::io::copy(&mut client_in, &mut server_out);
-        let _ = server_out.shutdown(Shutdown::Write);
+        // A cut from the client ends the site's connection altogether.
+        if !up(rest, &mut client_in, &mut server_out).unwrap_or(false) {
+            let _ = server_out.shutdown(Shutdown::Both);
+        }
     });
-    let _ = std::io::copy(&mut &server, &mut client);
-    let _ = client.shutdown(Shutdown::Write);
+    let mut piece = [0; 16_384];
+    loop {
+        let count = (&server).read(&mut piece)?;
+        let Some(head) = chunk_head(count) else { break };
+        client.write_all(&head)?;
+        client.write_all(&piece[..count])?;
+    }
+    client.write_all(&CHUNK_END)?;
     let _ = upward.join();
     Ok(())
+}
+
+/// Takes the client's chunks apart; whether it has said its end.
+fn up(mut rest: Vec<u8>, client: &mut UnixStream, server: &mut TcpStream) -> Outcome<bool> {
+    let mut chunks = Chunks::default();
+    let mut filled = rest.len();
+    loop {
+        let bytes = rest.get_mut(..filled).unwrap_or_default();
+        let count = chunks
+            .strip(bytes)
+            .map_err(|error| Fault::new(error.to_string()))?;
+        server.write_all(&bytes[..count])?;
+        if chunks.is_ended() {
+            server.shutdown(Shutdown::Write)?;
+            return Ok(true);
+        }
+        rest.resize(16_384, 0);
+        filled = client.read(&mut rest)?;
+        if filled == 0 {
+            return Ok(false);
+        }
+    }
 }
 
 /// The Open frame and what came behind it.

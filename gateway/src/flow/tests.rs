@@ -26,7 +26,7 @@ impl Fake {
         Self { path, listener }
     }
 
-    /// Takes a request, gives this answer with `first` in the same write.
+    /// Takes a request, gives this answer with the chunk `first` in the same write.
     async fn accept(&self, answer: Answer, first: &[u8]) -> (Open, UnixStream) {
         let (mut stream, _) = self.listener.as_ref().unwrap().accept().await.unwrap();
         let mut buf = Vec::new();
@@ -37,12 +37,32 @@ impl Fake {
                 break open;
             }
         };
-        stream
-            .write_all(&[&answer.encode().unwrap(), first].concat())
-            .await
-            .unwrap();
+        let both = [answer.encode().unwrap(), chunk(first)].concat();
+        stream.write_all(&both).await.unwrap();
         (open, stream)
     }
+}
+
+/// One chunk, or nothing.
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let head = chunk_head(bytes.len()).map_or(Vec::new(), Vec::from);
+    [head.as_slice(), bytes].concat()
+}
+
+/// What the flow sends, and whether it said its end.
+async fn read_chunks(stream: &mut UnixStream) -> (Vec<u8>, bool) {
+    let (mut chunks, mut got) = (Chunks::default(), Vec::new());
+    let mut buf = vec![0; 1000];
+    while !chunks.is_ended() {
+        match stream.read(&mut buf).await {
+            Ok(n @ 1..) => {
+                let n = chunks.strip(&mut buf[..n]).unwrap();
+                got.extend_from_slice(&buf[..n]);
+            }
+            _ => return (got, false),
+        }
+    }
+    (got, true)
 }
 
 /// A client whose connection runs as a flow to the fake router.
@@ -74,7 +94,10 @@ async fn three_megabytes_arrive_though_the_router_closed_long_ago() {
         let (open, mut stream) = fake.accept(Answer::Opened, &sent[..5]).await;
         assert_eq!((open.kind, open.port, open.tag.len()), (Kind::Http, 80, 16));
         assert_eq!(open.name, "foo.i2p");
-        stream.write_all(&sent[5..]).await.unwrap();
+        for piece in sent[5..].chunks(40_000) {
+            stream.write_all(&chunk(piece)).await.unwrap();
+        }
+        stream.write_all(&CHUNK_END).await.unwrap();
     };
     let reader = async {
         let mut got: Vec<u8> = Vec::new();
@@ -100,9 +123,11 @@ async fn a_half_closed_client_still_gets_its_answer() {
     client.shutdown().await.unwrap();
     let (open, mut stream) = fake.accept(Answer::Opened, b"").await;
     assert_eq!(open.kind, Kind::Raw);
-    let mut got = Vec::new();
-    stream.read_to_end(&mut got).await.unwrap();
-    stream.write_all(&got).await.unwrap();
+    let (got, true) = read_chunks(&mut stream).await else {
+        panic!("cut")
+    };
+    stream.write_all(&chunk(&got)).await.unwrap();
+    stream.write_all(&CHUNK_END).await.unwrap();
     drop(stream);
     let mut echoed = Vec::new();
     client.read_to_end(&mut echoed).await.unwrap();
@@ -142,14 +167,40 @@ async fn nonsense_or_an_end_instead_of_an_answer_is_a_reset() {
 }
 
 #[tokio::test]
-async fn a_router_that_dies_in_the_middle_is_a_reset_not_an_end() {
-    let mut fake = Fake::new();
+async fn a_router_that_closes_without_an_end_is_a_reset() {
+    // Also when the client has half-closed, and in the middle of a chunk.
+    for (half, partial) in [(false, false), (true, false), (false, true), (true, true)] {
+        let fake = Fake::new();
+        let (mut client, flow) = client(&fake, 80).await;
+        if half {
+            client.shutdown().await.unwrap();
+        }
+        let (_, mut stream) = fake.accept(Answer::Opened, b"half of it").await;
+        if half {
+            assert_eq!(read_chunks(&mut stream).await, (vec![], true));
+        }
+        if partial {
+            stream.write_all(&[0, 9, 1]).await.unwrap();
+        }
+        let mut buf = [0; 10];
+        client.read_exact(&mut buf).await.unwrap();
+        drop(stream);
+        let last = client.read(&mut [0; 2]).await;
+        let last = match last {
+            Ok(1) if partial => client.read(&mut [0]).await,
+            last => last,
+        };
+        assert!(is_reset(last), "{half} {partial}");
+        flow.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn bytes_after_the_end_are_a_reset() {
+    let fake = Fake::new();
     let (mut client, flow) = client(&fake, 80).await;
-    let (_, stream) = fake.accept(Answer::Opened, b"half of it").await;
-    let mut buf = [0; 10];
-    client.read_exact(&mut buf).await.unwrap();
-    fake.listener = None;
-    drop(stream);
+    let (_, mut stream) = fake.accept(Answer::Opened, b"").await;
+    stream.write_all(&[0, 0, 0]).await.unwrap();
     assert!(is_reset(client.read(&mut [0]).await));
     flow.await.unwrap();
 }
@@ -173,8 +224,20 @@ async fn a_client_that_resets_ends_an_open_stream() {
     let (_, mut stream) = fake.accept(Answer::Opened, b"").await;
     client.set_zero_linger().unwrap();
     drop(client);
-    // An end or a reset, depending on whether the answer had been read.
-    let ended = stream.read(&mut [0]).await;
-    assert!(matches!(ended, Ok(0)) || is_reset(ended));
+    assert_eq!(read_chunks(&mut stream).await, (vec![], false));
+    flow.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_under_a_transfer_cuts_it() {
+    let fake = Fake::new();
+    let (client, flow) = client(&fake, 80).await;
+    let (_, mut stream) = fake.accept(Answer::Opened, b"").await;
+    // Closed, not reset: the first bytes that come make the client's system answer with a reset.
+    drop(client);
+    assert_eq!(read_chunks(&mut stream).await, (vec![], true));
+    while stream.write_all(&chunk(&[7; 1000])).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
     flow.await.unwrap();
 }

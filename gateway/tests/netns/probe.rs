@@ -97,6 +97,34 @@ pub fn half_close(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
     Ok(got)
 }
 
+/// Sends a request, half-closes if `end`, reads to the end.
+pub fn ask(to: SocketAddr, request: &[u8], end: bool) -> io::Result<Vec<u8>> {
+    if end {
+        half_close(to, request)
+    } else {
+        fetch(to, request, Duration::ZERO)
+    }
+}
+
+/// Sends a request, reads a little of the answer and leaves: with a reset, or with an end.
+pub fn leave(to: SocketAddr, request: &[u8], hard: bool) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request)?;
+    stream.read_exact(&mut [0; 1000])?;
+    if hard {
+        let linger = nix::libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &linger)?;
+    } else {
+        // All that has come is read, so that closing is no reset of its own.
+        stream.shutdown(std::net::Shutdown::Write)?;
+    }
+    Ok(())
+}
+
 /// Connects and waits for what comes; it has to be a refusal or a reset, at once.
 pub fn tcp_refused(to: SocketAddr) {
     let start = Instant::now();

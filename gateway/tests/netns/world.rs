@@ -4,7 +4,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
 use nix::unistd::Pid;
-use ramson_ipc::{Answer, Open, Reason};
+use ramson_ipc::{Answer, CHUNK_END, Chunks, Open, Reason, chunk_head};
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -212,10 +212,13 @@ pub fn wait_for<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
     panic!("{what} did not happen");
 }
 
-/// Answers `Open` frames: `bad.i2p` is refused, `echo.i2p` echoes, all others send [`site`] after
-/// five bytes and close.
+/// Answers `Open` frames: `bad.i2p` is refused, `echo.i2p` echoes, `cut.i2p` sends half of
+/// [`site`] and closes without an end, `long.i2p` sends as long as it is read, all others send
+/// [`site`] after five bytes, say the end and close.
 pub struct FakeRouter {
     pub opens: Arc<Mutex<Vec<Open>>>,
+    /// Streams whose client has cut them.
+    pub cuts: Arc<AtomicU32>,
     path: PathBuf,
     stop: Arc<AtomicBool>,
 }
@@ -226,8 +229,10 @@ impl FakeRouter {
         let listener = UnixListener::bind(&path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
         let (opens, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let cuts = Arc::new(AtomicU32::new(0));
         let router = Self {
             opens: Arc::clone(&opens),
+            cuts: Arc::clone(&cuts),
             path,
             stop: Arc::clone(&stop),
         };
@@ -236,8 +241,11 @@ impl FakeRouter {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let opens = Arc::clone(&opens);
-                std::thread::spawn(move || serve(stream.unwrap(), &opens));
+                let (opens, cuts) = (Arc::clone(&opens), Arc::clone(&cuts));
+                std::thread::spawn(move || {
+                    let whole = serve(stream.unwrap(), &opens);
+                    cuts.fetch_add(u32::from(whole.is_none()), Ordering::Relaxed);
+                });
             }
         });
         router
@@ -250,12 +258,13 @@ impl FakeRouter {
     }
 }
 
-fn serve(mut stream: UnixStream, opens: &Mutex<Vec<Open>>) {
+/// `None` when the client goes away before all is done.
+fn serve(mut stream: UnixStream, opens: &Mutex<Vec<Open>>) -> Option<()> {
     let (mut buf, mut chunk) = (Vec::new(), [0; 4096]);
     let (open, used) = loop {
         let n = stream.read(&mut chunk).unwrap_or(0);
         if n == 0 {
-            return;
+            return Some(());
         }
         buf.extend_from_slice(&chunk[..n]);
         if let Some(done) = Open::decode(&buf).unwrap() {
@@ -272,20 +281,34 @@ fn serve(mut stream: UnixStream, opens: &Mutex<Vec<Open>>) {
     };
     let _ = stream.write_all(&answer.encode().unwrap());
     if refused {
-        return;
+        return Some(());
     }
-    let mut got = buf.split_off(used);
-    while name == "echo.i2p" || got.len() < 5 {
-        let n = stream.read(&mut chunk).unwrap_or(0);
-        if n == 0 {
-            break;
-        }
+    let (mut chunks, mut got) = (Chunks::default(), buf.split_off(used));
+    let n = chunks.strip(&mut got).unwrap();
+    got.truncate(n);
+    while !chunks.is_ended() && (name == "echo.i2p" || got.len() < 5) {
+        let n = stream.read(&mut chunk).ok().filter(|n| *n > 0)?;
+        let n = chunks.strip(&mut chunk[..n]).unwrap();
         got.extend_from_slice(&chunk[..n]);
     }
-    let _ = stream.write_all(if name == "echo.i2p" { &got } else { &[] });
-    if name != "echo.i2p" {
-        let _ = stream.write_all(&site());
+    let site = site();
+    match name.as_str() {
+        "echo.i2p" => send(&mut stream, &got)?,
+        "cut.i2p" => return send(&mut stream, &site[..site.len() / 2]),
+        "long.i2p" => loop {
+            send(&mut stream, &site)?;
+        },
+        _ => send(&mut stream, &site)?,
     }
+    stream.write_all(&CHUNK_END).ok()
+}
+
+fn send(stream: &mut UnixStream, bytes: &[u8]) -> Option<()> {
+    for piece in bytes.chunks(50_000) {
+        stream.write_all(&chunk_head(piece.len()).unwrap()).ok()?;
+        stream.write_all(piece).ok()?;
+    }
+    Some(())
 }
 
 /// Everything that arrives on the Internet's side of the WAN link.

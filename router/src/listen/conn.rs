@@ -1,22 +1,20 @@
 //! One client stream as its socket's task sees it: an id, events in, commands out.
 
+use super::mailbox::Mailbox;
 use ramson_proto::router::input::{ClientCmd, ClientId};
 use ramson_proto::router::output::ClientEvent;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
+use tokio::sync::mpsc::Sender;
 
-/// Events waiting for one socket. The core's receive window bounds the bytes among them; a
-/// stream that overruns this many is reset.
-const EVENTS: usize = 4096;
 /// Streams at once, over all listeners.
 const STREAMS: usize = 1024;
 
 /// Who gets which event; lives on the client thread alone.
 #[derive(Clone)]
 pub struct Registry {
-    conns: Rc<RefCell<BTreeMap<u64, Sender<ClientEvent>>>>,
+    conns: Rc<RefCell<BTreeMap<u64, Mailbox>>>,
     next: Rc<Cell<u64>>,
     cmds: Sender<ClientCmd>,
 }
@@ -41,8 +39,8 @@ impl Registry {
         }
         let id = self.next.get();
         self.next.set(id + 1);
-        let (tx, events) = mpsc::channel(EVENTS);
-        conns.insert(id, tx);
+        let events = Mailbox::default();
+        conns.insert(id, events.clone());
         Some(Conn {
             id: ClientId(id),
             events,
@@ -55,14 +53,20 @@ impl Registry {
     #[must_use]
     pub fn dispatch(&self, event: ClientEvent) -> bool {
         let id = event_id(&event).0;
-        let sender = self.conns.borrow().get(&id).cloned();
-        match sender.map(|s| s.try_send(event)) {
-            Some(Err(TrySendError::Full(_))) => {
-                self.conns.borrow_mut().remove(&id);
-                false
-            }
-            _ => true,
+        let mut conns = self.conns.borrow_mut();
+        if conns.get(&id).is_none_or(|mailbox| mailbox.put(event)) {
+            return true;
         }
+        if let Some(mailbox) = conns.remove(&id) {
+            mailbox.close();
+        }
+        false
+    }
+
+    /// The core is gone: every stream ends with what it has.
+    pub fn close(&self) {
+        let conns = std::mem::take(&mut *self.conns.borrow_mut());
+        conns.into_values().for_each(|mailbox| mailbox.close());
     }
 
     /// Sends a command, waiting for room.
@@ -91,15 +95,16 @@ pub const fn event_id(event: &ClientEvent) -> ClientId {
 pub struct Conn {
     /// Its id.
     pub id: ClientId,
-    events: Receiver<ClientEvent>,
+    events: Mailbox,
     registry: Registry,
     closed: bool,
 }
 
 impl Conn {
-    /// The next event; `None` when the core is gone or the stream overran its queue.
-    pub async fn event(&mut self) -> Option<ClientEvent> {
-        let event = self.events.recv().await?;
+    /// The next event; bytes and what comes after them only if `data`. `None` when the core is
+    /// gone or the stream overran its bound.
+    pub async fn event(&mut self, data: bool) -> Option<ClientEvent> {
+        let event = self.events.take(self.id, data).await?;
         if matches!(
             event,
             ClientEvent::Refused { .. } | ClientEvent::Reset { .. }

@@ -1,6 +1,7 @@
 //! The HTTP proxy: one request a connection, filtered, with pages that say what is happening.
 
-use super::conn::Registry;
+use super::conn::{Conn, Registry};
+use super::local::Local;
 use super::pump::{End, Filter, Pump};
 use ramson_proto::client::error_page::{self, Page};
 use ramson_proto::client::http_head::{Head, HeadError};
@@ -10,7 +11,7 @@ use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::{ClientEvent, Refusal};
 use ramson_proto::wire::hash::DestHash;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -31,21 +32,19 @@ pub async fn serve(listener: TcpListener, registry: Registry) {
         };
         let registry = registry.clone();
         tokio::task::spawn_local(async move {
-            exchange(socket, &registry, PROXY_TAG.to_vec(), None, Vec::new()).await;
+            exchange(socket, &registry, PROXY_TAG.to_vec(), None).await;
         });
     }
 }
 
-/// One request and its answer. `fixed` is the destination of a transparent connection; `start`
-/// are bytes of the request that were read already.
-pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+/// One request and its answer. `fixed` is the destination of a transparent connection.
+pub async fn exchange<S: Local>(
     mut socket: S,
     registry: &Registry,
     tag: Vec<u8>,
     fixed: Option<(&str, u16)>,
-    start: Vec<u8>,
 ) {
-    let read = timeout(HEAD_TIME, read_head(&mut socket, start)).await;
+    let read = timeout(HEAD_TIME, read_head(&mut socket)).await;
     let (head, rest) = match read {
         Ok(Ok(Some(parts))) => parts,
         Ok(Err(e)) => return answer(socket, error_page::bad_request(e.into())).await,
@@ -66,75 +65,52 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         port,
     })
     .await;
-    let pump = match request.kind {
+    let (socket, end) = match request.kind {
         RequestKind::Message { body } => message(socket, conn, request, rest, body).await,
         RequestKind::Tunnel => tunnel(socket, conn, rest).await,
     };
-    if let Some((socket, End::Refused(why))) = pump {
-        answer(socket, error_page::refused(why)).await;
+    match end {
+        End::Refused(why) => answer(socket, error_page::refused(why)).await,
+        End::Malformed => answer(socket, error_page::bad_response()).await,
+        End::Finished => farewell(socket).await,
+        End::Reset => {}
     }
 }
 
-async fn message<S: AsyncRead + AsyncWrite + Unpin>(
+async fn message<S: Local>(
     socket: S,
-    conn: super::conn::Conn,
+    conn: Conn,
     request: Request,
     mut rest: Vec<u8>,
     body: u64,
-) -> Option<(S, End)> {
+) -> (S, End) {
     let mut pump = Pump::new(socket, conn, Filter::ResponseHead(Vec::new()));
     let dest = match resolved(&mut pump).await {
         Ok(dest) => dest,
-        Err(end) => return Some((pump.socket, end)),
+        Err(end) => return (pump.socket, end),
     };
     rest.truncate(usize::try_from(body).unwrap_or(usize::MAX));
     pump.body_left = body - rest.len() as u64;
     pump.pending = request.to_bytes(&dest.b32());
     pump.pending.extend_from_slice(&rest);
     let end = pump.run().await;
-    Some((pump.socket, end))
+    (pump.socket, end)
 }
 
-async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: S,
-    conn: super::conn::Conn,
-    rest: Vec<u8>,
-) -> Option<(S, End)> {
-    let mut pump = Pump::new(socket, conn, Filter::Raw);
-    if let Err(end) = opened(&mut pump).await {
-        return Some((pump.socket, end));
-    }
-    pump.socket
-        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        .await
-        .ok()?;
+/// A CONNECT: after the greeting all bytes are the client's own, and no page may come among them.
+async fn tunnel<S: Local>(socket: S, conn: Conn, rest: Vec<u8>) -> (S, End) {
+    let greeting = b"HTTP/1.1 200 Connection established\r\n\r\n".to_vec();
+    let mut pump = Pump::new(socket, conn, Filter::Raw(greeting));
     pump.pending = rest;
-    // From here on the bytes are the client's own: a page in between would corrupt them.
-    pump.run().await;
-    None
+    let end = pump.run().await;
+    (pump.socket, end)
 }
 
 /// Waits until the name of the stream is resolved.
-async fn resolved<S: AsyncRead + AsyncWrite + Unpin>(pump: &mut Pump<S>) -> Result<DestHash, End> {
+async fn resolved<S: Local>(pump: &mut Pump<S>) -> Result<DestHash, End> {
     loop {
-        match pump.conn.event().await {
+        match pump.conn.event(true).await {
             Some(ClientEvent::Resolved { dest, .. }) => return Ok(dest),
-            Some(ClientEvent::Credit { n, .. }) => pump.grant(n),
-            Some(ClientEvent::Refused { why, .. }) => return Err(End::Refused(why)),
-            Some(ClientEvent::Reset { .. }) => return Err(End::Refused(Refusal::NoAnswer)),
-            None => return Err(End::Refused(Refusal::Closing)),
-            Some(_) => {}
-        }
-    }
-}
-
-/// Waits until the stream is open.
-pub(super) async fn opened<S: AsyncRead + AsyncWrite + Unpin>(
-    pump: &mut Pump<S>,
-) -> Result<(), End> {
-    loop {
-        match pump.conn.event().await {
-            Some(ClientEvent::Opened { .. }) => return Ok(()),
             Some(ClientEvent::Credit { n, .. }) => pump.grant(n),
             Some(ClientEvent::Refused { why, .. }) => return Err(End::Refused(why)),
             Some(ClientEvent::Reset { .. }) => return Err(End::Refused(Refusal::NoAnswer)),
@@ -147,9 +123,8 @@ pub(super) async fn opened<S: AsyncRead + AsyncWrite + Unpin>(
 /// Reads up to the end of a head: the head, and what came after it. `None` when the peer left.
 async fn read_head<S: AsyncRead + Unpin>(
     socket: &mut S,
-    start: Vec<u8>,
 ) -> Result<Option<(Head, Vec<u8>)>, HeadError> {
-    let mut buf = start;
+    let mut buf = Vec::new();
     loop {
         if let Some((head, n)) = Head::parse(&buf)? {
             return Ok(Some((head, buf.split_off(n))));
@@ -165,14 +140,24 @@ async fn read_head<S: AsyncRead + Unpin>(
     }
 }
 
-/// Sends a page and closes in order, so that the page is not lost to a reset.
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, page: Page) {
-    let farewell = async {
-        if socket.write_all(&page.to_bytes()).await.is_err() || socket.shutdown().await.is_err() {
-            return;
-        }
+/// Sends a page and closes in order.
+async fn answer<S: Local>(mut socket: S, page: Page) {
+    let bytes = page.to_bytes();
+    let sent = async { socket.write_all(&bytes).await.is_ok() && socket.shutdown().await.is_ok() };
+    if timeout(LINGER, sent).await == Ok(true) {
+        farewell(socket).await;
+    }
+}
+
+/// Waits a little for the client's end: bytes of it that nobody reads would turn our close into a
+/// reset, and destroy what is still on its way.
+async fn farewell<S: Local>(mut socket: S) {
+    let read = async {
         let mut chunk = [0; 4096];
         while matches!(socket.read(&mut chunk).await, Ok(n) if n > 0) {}
     };
-    let _ = timeout(LINGER, farewell).await;
+    let _ = timeout(LINGER, read).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! `stream.sock`: the gateway's streams, one connection each.
 
+use super::chunked::Chunked;
 use super::conn::Registry;
 use super::http;
+use super::local::Local as _;
 use super::pump::{End, Filter, Pump};
 use ramson_ipc::{Answer, FRAME_MAX, Kind, Open, Reason};
 use ramson_proto::router::input::ClientCmd;
@@ -38,8 +40,8 @@ async fn stream(mut socket: UnixStream, registry: Registry) {
     match open.kind {
         Kind::Http => {
             if answer(&mut socket, Answer::Opened).await {
-                let fixed = Some((open.name.as_str(), open.port));
-                http::exchange(socket, &registry, open.tag, fixed, rest).await;
+                let (socket, fixed) = (Chunked::new(socket, rest), (open.name.as_str(), open.port));
+                http::exchange(socket, &registry, open.tag, Some(fixed)).await;
             }
         }
         Kind::Raw => raw(socket, &registry, open, rest).await,
@@ -58,16 +60,12 @@ async fn raw(socket: UnixStream, registry: &Registry, open: Open, rest: Vec<u8>)
         port,
     })
     .await;
-    let mut pump = Pump::new(socket, conn, Filter::Raw);
-    match http::opened(&mut pump).await {
-        Ok(()) => {
-            if answer(&mut pump.socket, Answer::Opened).await {
-                pump.pending = rest;
-                pump.run().await;
-            }
-        }
-        Err(End::Refused(why)) => refuse(pump.socket, reason(why)).await,
-        Err(End::Finished | End::Reset) => {}
+    let opened = Answer::Opened.encode().unwrap_or_default();
+    let mut pump = Pump::new(Chunked::new(socket, rest), conn, Filter::Raw(opened));
+    if let End::Refused(why) = pump.run().await {
+        let frame = Answer::Refused(reason(why)).encode().unwrap_or_default();
+        // A client that is gone needs no reason.
+        let _ = pump.socket.write_plain(&frame).await;
     }
 }
 

@@ -154,6 +154,17 @@ pub const fn bad_request(why: RequestError) -> Page {
     }
 }
 
+/// The page for an answer that is no HTTP response.
+#[must_use]
+pub const fn bad_response() -> Page {
+    Page {
+        status: "502 Bad Gateway",
+        title: "The site's answer is malformed",
+        text: "What came back is not a response of HTTP/1.0 or HTTP/1.1, or ended too early.",
+        retry_secs: 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -55,7 +55,12 @@ pub enum Progress {
 /// # Errors
 /// The bytes are not a response.
 pub fn read(bytes: &[u8]) -> Result<Progress, HeadError> {
-    let Some((head, n)) = Head::parse(bytes)? else {
+    let parsed = match Head::parse(bytes) {
+        // Old servers write Latin-1 into header values.
+        Err(HeadError::Malformed) => Head::parse(&ascii(bytes))?,
+        parsed => parsed?,
+    };
+    let Some((head, n)) = parsed else {
         return Ok(Progress::Wait);
     };
     let code = head.start.split(' ').nth(1).unwrap_or_default();
@@ -66,6 +71,12 @@ pub fn read(bytes: &[u8]) -> Result<Progress, HeadError> {
         return Ok(Progress::Interim(n));
     }
     Ok(Progress::Head(filter(head).to_bytes(), n))
+}
+
+/// The same number of bytes, each that is not ASCII replaced.
+fn ascii(bytes: &[u8]) -> Vec<u8> {
+    let keep = |b: &u8| if b.is_ascii() { *b } else { b'?' };
+    bytes.iter().map(keep).collect()
 }
 
 #[cfg(test)]
@@ -88,5 +99,11 @@ mod tests {
         );
         assert_eq!(read(b"HTTP/1.1 200"), Ok(Progress::Wait));
         assert!(read(b"nonsense\r\n\r\n").is_err());
+        let latin = b"HTTP/1.0 200 OK\r\nX-Name: \xe9t\xe9\r\n\r\n\xe9";
+        let Ok(Progress::Head(out, n)) = read(latin) else {
+            panic!("no head")
+        };
+        assert_eq!(n, latin.len() - 1);
+        assert!(String::from_utf8(out).unwrap().contains("X-Name: ?t?\r\n"));
     }
 }
