@@ -7,7 +7,7 @@ use crate::keys::KeyFile;
 use crate::link_loop::LinkLoopChannels;
 use crate::log::Log;
 use crate::store::{Store, StoreThread};
-use crate::{clock, entropy, link_loop, seeds};
+use crate::{clock, entropy, link_loop, sandbox, seeds};
 use ramson_proto::config::Config;
 use ramson_proto::link::LinksConfig;
 use ramson_proto::names::hosts::Hosts;
@@ -39,6 +39,7 @@ const RESEED_BELOW: usize = 25;
 /// # Errors
 /// What could not be read, bound or started, and why.
 pub fn run(file: &ConfigFile) -> Result<(), String> {
+    sandbox::enter()?;
     let log = Log::new(file.level().unwrap_or(Level::Info));
     let mut rng = entropy::rng().map_err(|e| format!("no randomness: {e}"))?;
     std::fs::create_dir_all(&file.data_dir)

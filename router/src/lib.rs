@@ -10,6 +10,7 @@ pub mod keys;
 pub mod link_loop;
 pub mod listen;
 pub mod log;
+pub mod sandbox;
 pub mod seeds;
 pub mod status;
 pub mod store;

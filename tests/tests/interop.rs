@@ -98,6 +98,16 @@ fn router_through_its_proxy() {
     let got = fetch(&format!("/bytes/{TWO_MB}"), 120).unwrap();
     assert!(got.is_ok(), "{got:?}");
     site::check_bytes(&body, TWO_MB).unwrap();
+    // There is no way out to the Internet.
+    let (space, limit) = (slot.namespace.name(), Duration::from_secs(10));
+    let outside = |url: &str, extra: &[&str]| {
+        let proxy = ["-x", "http://127.0.0.1:4444"];
+        probe::curl(space, url, &body, limit, &[&proxy[..], extra].concat()).unwrap()
+    };
+    let got = outside("http://www.example.org/", &[]);
+    assert_eq!((got.code, got.complete), (403, true), "{got:?}");
+    let got = outside("https://www.example.org/", &[]);
+    assert!(!got.complete && got.complaint.contains("403"), "{got:?}");
 }
 
 fn two_mb() -> String {
@@ -134,6 +144,9 @@ fn client_opens_site(suites: &[Suite]) {
     site::check_bytes(&scene.lan.fetched(), TWO_MB).unwrap();
     println!("2 MB at {:.2} MB/s", got.megabytes_per_s());
     slow_reader(&scene.lan);
+    // What is wrong with a name is told by the router's page, not by a reset.
+    let got = scene.lan.curl("http://nobody.i2p/", limit, &[]).unwrap();
+    assert_eq!((got.code, got.complete), (404, true), "{got:?}");
     scene.check().unwrap();
 }
 

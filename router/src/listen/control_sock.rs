@@ -17,8 +17,10 @@ const TIME: Duration = Duration::from_secs(5);
 pub fn bind(path: &Path) -> Result<UnixListener, String> {
     use std::os::unix::fs::PermissionsExt as _;
     let named = |e: std::io::Error| format!("{}: {e}", path.display());
-    if let Some(dir) = path.parent() {
+    if let Some(dir) = path.parent().filter(|dir| !dir.exists()) {
         std::fs::create_dir_all(dir).map_err(named)?;
+        // Clients of other users have to reach the socket.
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).map_err(named)?;
     }
     if path.exists() {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
