@@ -3,6 +3,7 @@
 
 use caps::{CapSet, Capability};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, SockaddrIn, bind, socket};
 use nix::unistd::{Gid, Uid};
 use std::os::fd::AsRawFd;
@@ -54,6 +55,9 @@ pub fn prove_none() -> Result<(), String> {
     if !prctl::get_no_new_privs().unwrap_or(false) {
         return Err("no_new_privs is not set".into());
     }
+    // Secrets must not land in core files, nor be read by other programs of the same user.
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(|e| format!("RLIMIT_CORE: {e}"))?;
+    prctl::set_dumpable(false).map_err(|e| format!("dumpable: {e}"))?;
     let ids = [Uid::current().as_raw(), Uid::effective().as_raw()];
     let groups = [Gid::current().as_raw(), Gid::effective().as_raw()];
     if ids.contains(&0) || groups.contains(&0) {

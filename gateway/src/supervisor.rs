@@ -125,6 +125,9 @@ impl Supervisor {
             // A kernel without bridge rules can only be told, not sealed, there.
             eprintln!("supervisor: no bridge rules: interfaces must not be bridged");
         }
+        if command::nft(&rules::arp(&self.config)).is_err() {
+            eprintln!("supervisor: no ARP rules: clients can fill the neighbour table");
+        }
         let loaded = command::nft_list()?;
         rules::verify(&loaded, &self.config)?;
         self.wan = wan;

@@ -13,8 +13,8 @@ use hickory_proto::rr::RecordType::{A, AAAA, HTTPS};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, setfsuid};
 use probe::{
-    ask, connects, dns_tcp, dns_udp, fetch, half_close, leave, odd_packets, ping, tcp_refused,
-    udp_refused,
+    ask, connects, crowd_of_sources, dns_tcp, dns_udp, fetch, half_close, leave, odd_packets, ping,
+    tcp_refused, udp_refused,
 };
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -77,6 +77,8 @@ fn clients_reach_sites_and_nothing_else() {
             "{side}: only {sent} could be sent"
         );
     }
+    covering_routes(&world);
+    crowd(&world);
     assert_eq!(
         capture.frames(),
         Vec::<Vec<u8>>::new(),
@@ -211,6 +213,38 @@ fn refusals() {
         [0],
         "the gateway itself answers"
     );
+}
+
+/// Routes of the WAN that are nearer than the LAN's do not draw answers away.
+fn covering_routes(world: &World) {
+    let route = |verb: &str| {
+        for route in ["192.168.77.0/28 via 10.1.0.1", "198.18.0.0/15 via 10.1.0.1"] {
+            let words = format!("route {verb} {route}");
+            let words: Vec<_> = words.split_whitespace().collect();
+            world.output("gw", "ip", &words);
+        }
+    };
+    route("add");
+    world.inside("lan", refusals);
+    world.inside("lan", || {
+        let to = (resolve("foo.i2p.", A), 80).into();
+        assert!(fetch(to, b"GET /", Duration::ZERO).unwrap() == site());
+    });
+    route("del");
+}
+
+/// A client with thousands of addresses does not fill the neighbour tables.
+fn crowd(world: &World) {
+    world.inside("lan", crowd_of_sources);
+    for (family, known) in [("-6", "fd77:1::10"), ("-4", "192.168.77.10")] {
+        let table = world.output("gw", "ip", &[family, "neigh", "show", "nud", "all"]);
+        let there = table.lines().count();
+        assert!(table.contains(known) && there < 600, "{family}: {there}");
+    }
+    world.inside("lan", || {
+        dns_udp(resolver(), "foo.i2p.", A).unwrap();
+        tcp_refused("[2001:db8::5]:443".parse().unwrap());
+    });
 }
 
 fn without_privileges(world: &World) {

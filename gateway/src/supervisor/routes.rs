@@ -1,10 +1,15 @@
-//! Lines for `ip`: marked packets go to the box itself, the LAN link gets its addresses.
+//! Lines for `ip`: marked packets go to the box itself, those for clients to the LAN, whose link
+//! gets its addresses.
 
 use crate::config::Config;
 use crate::supervisor::rules::MARK;
 
 /// Routing table of marked packets.
 const TABLE: u32 = 100;
+
+/// Routing table of the LAN, asked before all routes of the WAN: none can draw answers to clients
+/// away, however it covers the LAN's prefix.
+const LAN_TABLE: u32 = 99;
 
 /// What to run so that it is there, whether or not it was before. See `command::ip`.
 #[must_use]
@@ -25,6 +30,20 @@ pub fn up(config: &Config) -> Vec<String> {
         lines.push(format!("-6 addr replace {address} dev {lan} nodad"));
     }
     lines.push(format!("link set {lan} up"));
+    let net6 = config.lan.address6.map(|net| net.trunc().to_string());
+    for (family, net) in [
+        ("-4", Some(config.lan.address.trunc().to_string())),
+        ("-6", net6),
+    ] {
+        let Some(net) = net else { continue };
+        lines.push(format!(
+            "{family} route replace {net} dev {lan} table {LAN_TABLE}"
+        ));
+        lines.push(format!("- {family} rule del pref {LAN_TABLE}"));
+        lines.push(format!(
+            "{family} rule add pref {LAN_TABLE} to {net} lookup {LAN_TABLE}"
+        ));
+    }
     lines
 }
 
@@ -34,7 +53,10 @@ pub fn down() -> Vec<String> {
     let mut lines = Vec::new();
     for family in ["-4", "-6"] {
         lines.push(format!("- {family} rule del fwmark {MARK} lookup {TABLE}"));
-        lines.push(format!("- {family} route flush table {TABLE}"));
+        lines.push(format!("- {family} rule del pref {LAN_TABLE}"));
+        for table in [TABLE, LAN_TABLE] {
+            lines.push(format!("- {family} route flush table {table}"));
+        }
     }
     lines
 }
@@ -44,11 +66,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_are_routed_and_the_link_comes_last() {
+    fn both_families_are_routed_and_the_lan_before_all_others() {
         let text = "[lan]\naddress6 = \"fd77:1::1/64\"";
         let lines = up(&Config::parse(text).unwrap());
-        assert_eq!(lines.last().unwrap(), "link set lan0 up");
+        let at = |line: &str| lines.iter().position(|l| l == line).unwrap();
+        assert!(at("link set lan0 up") < at("-4 route replace 192.168.77.0/24 dev lan0 table 99"));
         for line in [
+            "-4 rule add pref 99 to 192.168.77.0/24 lookup 99",
+            "-6 rule add pref 99 to fd77:1::/64 lookup 99",
             "-4 rule add pref 100 fwmark 1 lookup 100",
             "-6 route replace local ::/0 dev lo table 100",
             "-4 addr replace 192.168.77.1/24 dev lan0",
@@ -59,7 +84,7 @@ mod tests {
         assert!(
             !up(&Config::default())
                 .iter()
-                .any(|l| l.starts_with("-6 addr"))
+                .any(|l| l.starts_with("-6 addr") || l.starts_with("-6 rule add pref 99"))
         );
         assert!(down().iter().all(|l| l.starts_with("- ")));
     }

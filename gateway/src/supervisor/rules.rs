@@ -36,8 +36,28 @@ table bridge ramson {
 }
 ";
 
+/// Different LAN sources of one family that are listened to within [`SOURCE_TIME`]; further ones
+/// are dropped. Each costs an entry of the kernel's neighbour table, which holds 1,024 for all
+/// interfaces: a client that makes up sources must not push the WAN's next hop out.
+const SOURCES: u32 = 512;
+const SOURCE_TIME: &str = "2m";
+
+/// ARP skips the rules of the IP families, and its senders, too, fill a neighbour table. Loaded
+/// apart, for not every kernel has it.
+#[must_use]
+pub fn arp(config: &Config) -> String {
+    let (lan, net) = (&config.lan.interface, config.lan.address.trunc());
+    format!(
+        "table arp ramson {{}}\ndelete table arp ramson\ntable arp ramson {{\n\
+         \tchain in {{ type filter hook input priority filter; policy accept; \
+         iifname \"{lan}\" arp saddr ip != {{ 0.0.0.0, {net} }} drop; }}\n}}\n"
+    )
+}
+
 /// Takes all tables away.
 pub const REMOVE: &str = "\
+table arp ramson {}
+delete table arp ramson
 table inet ramson {}
 delete table inet ramson
 table netdev ramson {}
@@ -57,9 +77,18 @@ pub fn generate(config: &Config, prefix6: &[u8; 6], router_uid: u32, wan: &WanAd
     for counter in ["lan_spoof", "lan_refused", "other_if", "out_other"] {
         line(&mut out, 1, &format!("counter {counter} {{ }}"));
     }
+    for (set, kind) in [("sources4", "ipv4_addr"), ("sources6", "ipv6_addr")] {
+        let bound = format!("size {SOURCES}; flags dynamic, timeout; timeout {SOURCE_TIME}");
+        line(
+            &mut out,
+            1,
+            &format!("set {set} {{ type {kind}; {bound}; }}"),
+        );
+    }
     for (chain, rules) in [
         ("pre", pre(&names)),
         ("lan_in", lan_in(&names)),
+        ("lan_known", lan_known(&names)),
         ("wan_in", wan_in(&names)),
         ("in", input(&names)),
         ("fw", forward()),
@@ -184,11 +213,12 @@ fn pre(names: &Names) -> Vec<String> {
     ]
 }
 
+/// Who may speak at all. A full set of sources makes its rule fall through.
 fn lan_in(names: &Names) -> Vec<String> {
     let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
-    let mut rules = vec![
+    vec![
         "notrack".into(),
-        format!("{nd} ip6 hoplimit 255 accept"),
+        format!("{nd} ip6 hoplimit 255 ip6 saddr :: accept"),
         format!("ip saddr != {} counter name lan_spoof drop", names.net4),
         format!(
             "ip saddr {{ {} }} counter name lan_spoof drop",
@@ -198,6 +228,17 @@ fn lan_in(names: &Names) -> Vec<String> {
             "ip6 saddr != {} counter name lan_spoof drop",
             names.clients6()
         ),
+        "update @sources4 { ip saddr } goto lan_known".into(),
+        "update @sources6 { ip6 saddr } goto lan_known".into(),
+        "counter name lan_spoof drop".into(),
+    ]
+}
+
+/// What those may say.
+fn lan_known(names: &Names) -> Vec<String> {
+    let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
+    let mut rules = vec![
+        format!("{nd} ip6 hoplimit 255 accept"),
         format!(
             "ip daddr {} meta l4proto tcp tproxy ip to :{} meta mark set {MARK} accept",
             names.virtual4, names.port

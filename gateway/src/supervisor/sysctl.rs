@@ -55,8 +55,10 @@ pub fn plan(config: &Config, interfaces: &BTreeSet<String>) -> Vec<Setting> {
     }
     add(format!("ipv6/conf/{lan}/accept_ra"), "0", true);
     add(format!("ipv6/conf/{lan}/autoconf"), "0", false);
-    // Addresses on the WAN must not be made of the MAC.
-    add(format!("ipv6/conf/{wan}/addr_gen_mode"), "3", false);
+    // Addresses on the WAN must not be made of the MAC; the default is for a WAN that is replaced.
+    for dev in ["default", wan.as_str()] {
+        add(format!("ipv6/conf/{dev}/addr_gen_mode"), "3", false);
+    }
     // Refusals come from the rules, which bound them themselves.
     add("ipv4/icmp_ratelimit".into(), "0", false);
     add("ipv6/icmp/ratelimit".into(), "0", false);

@@ -3,10 +3,11 @@
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto, socket,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, recv,
+    sendto, socket,
 };
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -214,6 +215,29 @@ fn raw(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, fragment: u16, payload: &[u8]
         MsgFlags::empty(),
     )
     .is_ok()
+}
+
+/// Two thousand made-up IPv6 neighbours, each asking the gateway something.
+pub fn crowd_of_sources() {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let raw = socket(
+        AddressFamily::Inet6,
+        SockType::Raw,
+        flags,
+        SockProtocol::Raw,
+    )
+    .unwrap();
+    let to: Ipv6Addr = "fd77:1::1".parse().unwrap();
+    for n in 0..2000u16 {
+        let from = Ipv6Addr::new(0xfd77, 1, 0, 0, 0, 0, 7, n);
+        // UDP to a closed port: an answer would need the neighbour's address.
+        let mut packet = vec![0x60, 0, 0, 0, 0, 8, 17, 64];
+        packet.extend(from.octets());
+        packet.extend(to.octets());
+        packet.extend([0, 53, 0, 53, 0, 8, 1, 1]);
+        let to = SockaddrIn6::from(SocketAddrV6::new(to, 0, 0, 0));
+        sendto(raw.as_raw_fd(), &packet, &to, MsgFlags::empty()).unwrap();
+    }
 }
 
 /// Odd protocols, lone segments, fragments, from true and forged sources; how many were sent.
