@@ -217,24 +217,28 @@ fn raw(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, fragment: u16, payload: &[u8]
     .is_ok()
 }
 
-/// Two thousand made-up IPv6 neighbours, each asking the gateway something.
+/// Two thousand made-up IPv6 neighbours, each asking for a connection: the refusals need their
+/// hardware addresses.
 pub fn crowd_of_sources() {
     let flags = SockFlag::SOCK_CLOEXEC;
-    let raw = socket(
-        AddressFamily::Inet6,
-        SockType::Raw,
-        flags,
-        SockProtocol::Raw,
-    )
-    .unwrap();
-    let to: Ipv6Addr = "fd77:1::1".parse().unwrap();
+    let (v6, raw) = (AddressFamily::Inet6, SockProtocol::Raw);
+    let raw = socket(v6, SockType::Raw, flags, raw).unwrap();
+    let to: Ipv6Addr = "2001:db8::5".parse().unwrap();
     for n in 0..2000u16 {
         let from = Ipv6Addr::new(0xfd77, 1, 0, 0, 0, 0, 7, n);
-        // UDP to a closed port: an answer would need the neighbour's address.
-        let mut packet = vec![0x60, 0, 0, 0, 0, 8, 17, 64];
-        packet.extend(from.octets());
-        packet.extend(to.octets());
-        packet.extend([0, 53, 0, 53, 0, 8, 1, 1]);
+        let mut segment = [0; 20];
+        segment[..4].copy_from_slice(&[0x30, 0x39, 1, 0xbb]);
+        segment[12..14].copy_from_slice(&[0x50, 2]);
+        let pseudo = [&from.octets()[..], &to.octets(), &[0, 20, 0, 6], &segment].concat();
+        let words = pseudo
+            .chunks(2)
+            .map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
+        let sum: u32 = words.sum();
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+        segment[16..18].copy_from_slice(&checksum.to_be_bytes());
+        let head = [0x60, 0, 0, 0, 0, 20, 6, 64];
+        let packet = [&head[..], &from.octets(), &to.octets(), &segment].concat();
         let to = SockaddrIn6::from(SocketAddrV6::new(to, 0, 0, 0));
         sendto(raw.as_raw_fd(), &packet, &to, MsgFlags::empty()).unwrap();
     }
