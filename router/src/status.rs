@@ -24,6 +24,21 @@ pub fn text(s: &Snapshot, links: &LinkStatus, dropped: u64) -> String {
     line("destinations", &s.destinations);
     line("destinations.ready", &s.destinations_ready);
     line("streams", &s.streams);
+    line("messages.new_sessions", &s.messages.new_sessions);
+    line("messages.sent", &s.messages.messages);
+    line("messages.unopened", &s.messages.unopened);
+    line("messages.overflowed", &s.messages.overflowed);
+    line("paths.failed", &s.messages.paths_failed);
+    line("packets.received", &s.packets.received);
+    line("packets.sent", &s.packets.sent);
+    line("packets.resent", &s.packets.resent);
+    line("packets.duplicates", &s.packets.duplicates);
+    line("packets.overflows", &s.packets.overflows);
+    line(
+        "packets.refused",
+        &(s.packets.bad + s.packets.bad_signatures + s.packets.refused),
+    );
+    line("packets.strays", &s.packets.strays);
     for p in &s.tunnels.pools {
         let name = if p.id.0 == 0 {
             "exploratory".to_owned()

@@ -68,8 +68,23 @@ pub struct LocalDest {
     remotes: BTreeMap<DestHash, Remote>,
     by_key: BTreeMap<PeerKey, DestHash>,
     outputs: VecDeque<DestOutput>,
-    /// Messages that could not be opened.
+    /// What happened since it was made.
+    pub counts: Counts,
+}
+
+/// Plain counters of a local destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Garlic messages that could not be opened.
     pub unopened: u64,
+    /// New Sessions sent.
+    pub new_sessions: u64,
+    /// Messages sent under existing sessions.
+    pub messages: u64,
+    /// Paths given up.
+    pub paths_failed: u64,
+    /// Messages dropped because too many waited.
+    pub overflowed: u64,
 }
 
 impl LocalDest {
@@ -86,7 +101,7 @@ impl LocalDest {
             remotes: BTreeMap::new(),
             by_key: BTreeMap::new(),
             outputs: VecDeque::new(),
-            unopened: 0,
+            counts: Counts::default(),
         }
     }
 
@@ -161,7 +176,7 @@ impl LocalDest {
     /// Content of a Garlic message that came out of one of our inbound tunnels.
     pub fn handle_garlic(&mut self, now: Now, rng: &mut Rng, content: &[u8]) {
         let Ok(opened) = self.ratchets.open(now, rng, content) else {
-            self.unopened += 1;
+            self.counts.unopened += 1;
             return;
         };
         for block in &opened.blocks {
@@ -256,7 +271,9 @@ impl LocalDest {
 
     /// Takes the next output.
     pub fn poll_output(&mut self) -> Option<DestOutput> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front()?;
+        self.counts.paths_failed += u64::from(matches!(output, DestOutput::PathFailed(_)));
+        Some(output)
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -490,6 +507,8 @@ impl LocalDest {
         let Ok(sealed) = self.ratchets.seal(now, rng, peer, blocks, ours.is_some()) else {
             return;
         };
+        self.counts.messages += u64::from(sealed.kind == SentKind::Existing);
+        self.counts.new_sessions += u64::from(sealed.kind == SentKind::NewSession);
         if let (Some(ours), Some(remote)) = (ours, self.remotes.get_mut(&hash)) {
             remote.telling(now, ours, sealed.ack);
         }

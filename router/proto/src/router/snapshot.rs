@@ -1,6 +1,8 @@
 //! An immutable view of the router for status and metrics: numbers only.
 
 use super::Router;
+use crate::dest::local::Counts;
+use crate::stream::StreamStats;
 use crate::time::Now;
 use crate::tunnel::TunnelStats;
 
@@ -29,6 +31,10 @@ pub struct Snapshot {
     pub destinations_ready: usize,
     /// Client streams.
     pub streams: usize,
+    /// Counters of all local destinations together.
+    pub messages: Counts,
+    /// Packets of all their streams together.
+    pub packets: StreamStats,
     /// Messages dropped for being malformed, expired or unwanted.
     pub dropped: u64,
     /// Names of the address book.
@@ -39,7 +45,14 @@ impl Router {
     /// The numbers now.
     #[must_use]
     pub fn snapshot(&self, now: Now) -> Snapshot {
+        let (mut messages, mut packets) = (Counts::default(), StreamStats::default());
+        for d in self.dests.values() {
+            add(&mut messages, d.counts);
+            add_packets(&mut packets, d.streams.stats());
+        }
         Snapshot {
+            messages,
+            packets,
             uptime_secs: now.mono.since(self.started).as_secs(),
             peers: self.connected.len(),
             routers: self.netdb.router_count(),
@@ -59,4 +72,24 @@ impl Router {
             names: self.hosts.len(),
         }
     }
+}
+
+const fn add(sum: &mut Counts, c: Counts) {
+    sum.unopened += c.unopened;
+    sum.new_sessions += c.new_sessions;
+    sum.messages += c.messages;
+    sum.paths_failed += c.paths_failed;
+    sum.overflowed += c.overflowed;
+}
+
+const fn add_packets(sum: &mut StreamStats, s: StreamStats) {
+    sum.received += s.received;
+    sum.sent += s.sent;
+    sum.resent += s.resent;
+    sum.duplicates += s.duplicates;
+    sum.overflows += s.overflows;
+    sum.bad += s.bad;
+    sum.bad_signatures += s.bad_signatures;
+    sum.refused += s.refused;
+    sum.strays += s.strays;
 }
