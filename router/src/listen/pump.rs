@@ -13,10 +13,15 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncWrite, ReadBuf};
 
 /// Bytes read from the socket at once.
 const CHUNK: usize = 16 * 1024;
+
+/// A socket that takes nothing of what waits for it between two looks this far apart is given up:
+/// each holds a receive window full of bytes.
+const STALL: Duration = Duration::from_secs(300);
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +100,9 @@ impl<S: Local> Pump<S> {
     pub async fn run(&mut self) -> End {
         self.socket.arm();
         let mut chunk = vec![0; CHUNK];
+        let mut watch = tokio::time::interval(STALL);
+        // The first look would be at once, when nothing can have moved.
+        watch.reset();
         let end = loop {
             self.flush_pending().await;
             if self.local_done && self.remote_done && self.out.is_idle() {
@@ -111,6 +119,7 @@ impl<S: Local> Pump<S> {
                 moved = moved(&mut self.socket, &mut self.out, buf.unwrap_or_default(), ended) => {
                     self.on_moved(moved, &chunk).await
                 }
+                _ = watch.tick() => self.out.is_stalled().then_some(End::Reset),
             };
             if let Some(end) = end {
                 break end;
@@ -256,6 +265,8 @@ struct Out {
     dirty: bool,
     /// The end is to follow.
     closing: bool,
+    /// Bytes were written since the last look.
+    moved: bool,
 }
 
 impl Out {
@@ -269,6 +280,11 @@ impl Out {
 
     const fn is_idle(&self) -> bool {
         self.bytes.is_empty() && !self.dirty && !self.closing
+    }
+
+    /// Whether something waits and nothing has moved since this was asked last.
+    const fn is_stalled(&mut self) -> bool {
+        !std::mem::replace(&mut self.moved, false) && !self.is_idle()
     }
 
     /// Ready when something was to be done and all is; pending without.
@@ -285,7 +301,7 @@ impl Out {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => self.written += n,
             }
-            self.dirty = true;
+            (self.dirty, self.moved) = (true, true);
         }
         self.bytes.clear();
         self.written = 0;

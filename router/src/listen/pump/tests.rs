@@ -214,6 +214,26 @@ fn nothing_is_told_as_consumed_that_the_socket_has_not_taken() {
 }
 
 #[test]
+fn a_client_that_takes_nothing_for_long_is_given_up() {
+    local(async {
+        let mut core = Core::new();
+        let (mut client, pump) = core.raw();
+        for packet in bytes(WINDOW).chunks(PACKET) {
+            core.data(packet);
+        }
+        // As long as a little moves, it may take its time. (The core has room for 16 commands.)
+        for _ in 0..8 {
+            sleep(STALL - Duration::from_secs(1)).await;
+            client.read_exact(&mut [0; 20_000]).await.unwrap();
+        }
+        sleep(2 * STALL).await;
+        while let ClientCmd::Consumed { .. } = core.cmd().await {}
+        assert_eq!(pump.await.unwrap(), End::Reset);
+        assert!(is_cut(&mut client).await);
+    });
+}
+
+#[test]
 fn two_sides_that_write_first_do_not_wait_for_each_other() {
     local(async {
         let mut core = Core::new();
