@@ -153,7 +153,7 @@ pub fn slow_get(
             &SockaddrIn::from(SocketAddrV4::new(address, 80)),
         )?;
         let mut stream = TcpStream::from(made);
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(90)))?;
         let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         stream.write_all(head.as_bytes())?;
         let mut piece = vec![0; rate / 20];

@@ -16,6 +16,9 @@ use crate::router::Router;
 use crate::slot::HUB_ADDRESS;
 use crate::{places, wall};
 
+/// The peers have this long to find each other.
+const PEERS_READY: Duration = Duration::from_secs(180);
+
 /// Everything running. Fields are taken down in this order.
 pub struct Scene {
     pub lan: Lan,
@@ -26,11 +29,17 @@ pub struct Scene {
 impl Scene {
     /// Starts the parts one after another; `told` hears after each what was done.
     pub fn up(plan: &Plan, told: &mut dyn FnMut(&str)) -> Outcome<Scene> {
-        let network = Network::up(plan)?;
+        let mut network = Network::up(plan)?;
         let count = network.nodes.len();
         told(&format!(
             "a private network of {count} i2pd routers with a site is up"
         ));
+        // Fresh peers dial each other all at once and lose each other's packets for a while.
+        if let Err(fault) = network.first_page(PEERS_READY) {
+            network.keep_files();
+            return Err(fault);
+        }
+        told("i2pd's own client has opened the site: the peers have tunnels");
         match serve(&network, plan.hops, told) {
             Ok((router, lan)) => Ok(Scene {
                 lan,
