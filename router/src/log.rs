@@ -1,4 +1,5 @@
-//! The one place that prints: levels, redaction, standard error.
+//! The one place that prints: levels, redaction, standard error. Lines begin with the seconds
+//! since the start; whoever collects them knows the date.
 
 use ramson_proto::trace::{Event, Level};
 use std::fmt::Display;
@@ -42,6 +43,12 @@ impl Log {
             Level::Debug => "debug",
         };
         // A closed standard error is no reason to stop routing.
-        let _ = writeln!(std::io::stderr().lock(), "{name} {text}");
+        let ms = crate::clock::now().mono.0 / 1000;
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "{:8}.{:03} {name} {text}",
+            ms / 1000,
+            ms % 1000
+        );
     }
 }

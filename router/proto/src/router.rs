@@ -199,7 +199,7 @@ impl Router {
         self.link(LinkCmd::OwnInfo(info));
     }
 
-    fn trace(&mut self, event: Event) {
+    pub(in crate::router) fn trace(&mut self, event: Event) {
         self.outputs.push_back(Output::Trace(event));
     }
 

@@ -105,8 +105,15 @@ impl Tunnels {
         let Some(p) = self.pools.get(&pool) else {
             return 0;
         };
-        let have = self.fresh(pool, direction, now) + self.building(pool, direction);
-        p.settings.quantity(direction).saturating_sub(have)
+        let (wanted, building) = (
+            p.settings.quantity(direction),
+            self.building(pool, direction),
+        );
+        let fresh = self.fresh(pool, direction, now);
+        if fresh == 0 && building < 2 * wanted {
+            return wanted.saturating_sub(self.building_young(pool, direction, now));
+        }
+        wanted.saturating_sub(fresh + building)
     }
 
     fn fill(
@@ -305,6 +312,7 @@ impl Tunnels {
         });
         let tests = self.tests.values().map(|t| Some(t.until()));
         let builds = self.builds.values().map(|b| Some(b.next_due()));
+        let builds = builds.chain([self.hedge_due(now)]);
         inbound
             .chain(outbound)
             .chain(pools)

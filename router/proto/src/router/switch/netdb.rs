@@ -6,6 +6,7 @@ use crate::rng::Rng;
 use crate::router::Router;
 use crate::router::output::{Class, LinkCmd, Output};
 use crate::time::Now;
+use crate::trace::{Event, Level, Sensitive};
 use crate::tunnel::Tunnels;
 use crate::wire::hash::{MessageId, RouterHash};
 use crate::wire::i2np::Message;
@@ -110,6 +111,7 @@ impl Router {
                 }
             }
             Target::LeaseSet(hash) => {
+                self.trace(Event::Dest(Level::Debug, "LeaseSet found", Sensitive(hash)));
                 let Some(ls) = self.netdb.lease_set(ctx, &hash) else {
                     return;
                 };
@@ -125,6 +127,11 @@ impl Router {
         match target {
             Target::Router(hash) => self.link(LinkCmd::NoRouter(hash)),
             Target::LeaseSet(hash) => {
+                self.trace(Event::Dest(
+                    Level::Debug,
+                    "no LeaseSet found",
+                    Sensitive(hash),
+                ));
                 if let Some(dest) = self.dests.get_mut(&pool_of(ctx)) {
                     dest.not_found(now, hash);
                 }
@@ -145,6 +152,11 @@ impl Router {
         pool: crate::tunnel::PoolId,
         hash: crate::wire::hash::DestHash,
     ) {
+        self.trace(Event::Dest(
+            Level::Debug,
+            "looking up a LeaseSet",
+            Sensitive(hash),
+        ));
         self.netdb
             .lookup(now, context(pool), Target::LeaseSet(hash));
     }

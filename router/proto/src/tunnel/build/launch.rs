@@ -27,6 +27,8 @@ use std::collections::BTreeSet;
 
 /// A build without an answer counts as failed after this.
 const TIMEOUT: Duration = Duration::from_secs(13);
+/// Without any tunnel, another build is started beside one that is this old.
+const HEDGE: Duration = Duration::from_secs(2);
 /// An answer is still taken until then.
 const LATE: Duration = Duration::from_secs(30);
 
@@ -54,6 +56,10 @@ impl Build {
     pub(in crate::tunnel) fn next_due(&self) -> Instant {
         self.sent.mono + if self.late { LATE } else { TIMEOUT }
     }
+
+    fn is_young(&self, now: Instant) -> bool {
+        !self.late && now < self.sent.mono + HEDGE
+    }
 }
 
 /// Why a build could not start.
@@ -69,6 +75,23 @@ impl Tunnels {
     pub(in crate::tunnel) fn building(&self, pool: PoolId, direction: Direction) -> usize {
         let same = |b: &&Build| b.pool == pool && b.direction == direction && !b.late;
         self.builds.values().filter(same).count()
+    }
+
+    /// Builds that a pool without any tunnel still sets its hopes on.
+    pub(in crate::tunnel) fn building_young(
+        &self,
+        pool: PoolId,
+        direction: Direction,
+        now: Instant,
+    ) -> usize {
+        let same = |b: &&Build| b.pool == pool && b.direction == direction && b.is_young(now);
+        self.builds.values().filter(same).count()
+    }
+
+    /// When the next build is no longer young.
+    pub(in crate::tunnel) fn hedge_due(&self, now: Instant) -> Option<Instant> {
+        let young = self.builds.values().filter(|b| b.is_young(now));
+        young.map(|b| b.sent.mono + HEDGE).min()
     }
 
     pub(in crate::tunnel) fn is_building_to(&self, receive: TunnelId) -> bool {
