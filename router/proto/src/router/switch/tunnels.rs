@@ -5,7 +5,7 @@ use crate::router::output::LinkCmd;
 use crate::router::peers::Chooser;
 use crate::router::{EXPLORATORY, Router};
 use crate::time::Now;
-use crate::tunnel::{PoolId, TunnelOutput};
+use crate::tunnel::{BuildResult, PoolId, TunnelOutput};
 use crate::wire::i2np::{Message, kind};
 
 impl Router {
@@ -39,7 +39,12 @@ impl Router {
                 self.deliver_from_tunnel(now, pool, message);
             }
             TunnelOutput::Changed { pool } => self.tunnels_changed(now, pool),
-            TunnelOutput::Outcome { hops, result, .. } => self.peers.outcome(now, &hops, &result),
+            TunnelOutput::Outcome { hops, result, .. } => {
+                self.peers.outcome(now, &hops, &result);
+                if result == BuildResult::Accepted {
+                    self.tend_clients(now);
+                }
+            }
         }
     }
 
