@@ -15,7 +15,7 @@ pub fn enter() -> Result<(), String> {
     // Keys must not land in core files, nor be read by other programs of the same user.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(|e| format!("RLIMIT_CORE: {e}"))?;
     prctl::set_dumpable(false).map_err(|e| format!("dumpable: {e}"))?;
-    // Huge pages multiply the resident size of a small heap; a kernel without them has no such call.
+    // Huge pages multiply the resident size of a small heap; not every kernel has them.
     let _ = prctl::set_thp_disable(true);
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // With fewer, links and streams are refused earlier; nothing else changes.

@@ -3,93 +3,104 @@
 use crate::link_loop::LinkStatus;
 use ramson_proto::router::own_info::VERSION;
 use ramson_proto::router::snapshot::Snapshot;
-use std::fmt::Write as _;
+use ramson_proto::tunnel::TunnelStats;
+use std::fmt::{Display, Write as _};
 
 /// The whole text.
 #[must_use]
 pub fn text(s: &Snapshot, links: &LinkStatus, dropped: u64) -> String {
-    let mut t = String::with_capacity(2048);
-    let mut line = |key: &str, value: &dyn std::fmt::Display| {
+    let mut t = Text(String::with_capacity(2048));
+    t.line("version", env!("CARGO_PKG_VERSION"));
+    t.line("router.version", VERSION);
+    t.line("uptime_seconds", s.uptime_secs);
+    t.line("peers", s.peers);
+    t.line("netdb.routers", s.routers);
+    t.line("netdb.floodfills", s.floodfills);
+    t.line("netdb.lease_sets", s.lease_sets);
+    t.line("names", s.names);
+    destinations(&mut t, s);
+    tunnels(&mut t, &s.tunnels);
+    t.line("transit.accepted", s.transit_accepted);
+    t.line("transit.refused", s.transit_refused);
+    bandwidth(&mut t, links);
+    t.line("dropped.messages", s.dropped);
+    t.line("dropped.queues", dropped);
+    t.line("dropped.events", links.events_dropped);
+    t.line("memory.rss_kbytes", rss_kbytes());
+    t.0
+}
+
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, key: &str, value: impl Display) {
         // Writing to a string does not fail.
-        let _ = writeln!(t, "{key}: {value}");
-    };
-    line("version", &env!("CARGO_PKG_VERSION"));
-    line("router.version", &VERSION);
-    line("uptime_seconds", &s.uptime_secs);
-    line("peers", &s.peers);
-    line("netdb.routers", &s.routers);
-    line("netdb.floodfills", &s.floodfills);
-    line("netdb.lease_sets", &s.lease_sets);
-    line("names", &s.names);
-    line("destinations", &s.destinations);
-    line("destinations.ready", &s.destinations_ready);
-    line("streams", &s.streams);
-    line("messages.new_sessions", &s.messages.new_sessions);
-    line("messages.sent", &s.messages.messages);
-    line("messages.unopened", &s.messages.unopened);
-    line("messages.overflowed", &s.messages.overflowed);
-    line("paths.failed", &s.messages.paths_failed);
-    line("packets.received", &s.packets.received);
-    line("packets.sent", &s.packets.sent);
-    line("packets.resent", &s.packets.resent);
-    line("packets.duplicates", &s.packets.duplicates);
-    line("packets.overflows", &s.packets.overflows);
-    line(
-        "packets.refused",
-        &(s.packets.bad + s.packets.bad_signatures + s.packets.refused),
-    );
-    line("packets.strays", &s.packets.strays);
-    for p in &s.tunnels.pools {
-        let name = if p.id.0 == 0 {
+        let _ = writeln!(self.0, "{key}: {value}");
+    }
+}
+
+fn destinations(t: &mut Text, s: &Snapshot) {
+    t.line("destinations", s.destinations);
+    t.line("destinations.ready", s.destinations_ready);
+    t.line("streams", s.streams);
+    t.line("messages.new_sessions", s.messages.new_sessions);
+    t.line("messages.sent", s.messages.messages);
+    t.line("messages.unopened", s.messages.unopened);
+    t.line("messages.overflowed", s.messages.overflowed);
+    t.line("paths.failed", s.messages.paths_failed);
+    let p = &s.packets;
+    t.line("packets.received", p.received);
+    t.line("packets.sent", p.sent);
+    t.line("packets.resent", p.resent);
+    t.line("packets.duplicates", p.duplicates);
+    t.line("packets.overflows", p.overflows);
+    t.line("packets.refused", p.bad + p.bad_signatures + p.refused);
+    t.line("packets.strays", p.strays);
+}
+
+fn tunnels(t: &mut Text, s: &TunnelStats) {
+    for p in &s.pools {
+        let exploratory = p.id.0 == 0;
+        let name = if exploratory {
             "exploratory".to_owned()
         } else {
             p.id.0.to_string()
         };
         for (way, c) in [("inbound", p.inbound), ("outbound", p.outbound)] {
-            let text = format!(
-                "{} of {}, {} building, {} failing",
-                c.up, c.wanted, c.building, c.failing
-            );
-            line(&format!("tunnels.{name}.{way}"), &text);
+            let (up, wanted, building, failing) = (c.up, c.wanted, c.building, c.failing);
+            let text = format!("{up} of {wanted}, {building} building, {failing} failing");
+            t.line(&format!("tunnels.{name}.{way}"), text);
         }
     }
-    let b = &s.tunnels;
-    let refused: u64 = b.refused.values().sum();
-    let all = b.built + b.timeouts + refused + b.bad_replies;
-    line(
+    let refused: u64 = s.refused.values().sum();
+    let all = s.built + s.timeouts + refused + s.bad_replies;
+    t.line(
         "builds.success_percent",
-        &(b.built * 100).checked_div(all).unwrap_or(0),
+        (s.built * 100).checked_div(all).unwrap_or(0),
     );
-    line("builds.succeeded", &b.built);
-    line("builds.timed_out", &b.timeouts);
-    for (code, n) in &b.refused {
-        line(&format!("builds.refused.{code}"), n);
+    t.line("builds.succeeded", s.built);
+    t.line("builds.timed_out", s.timeouts);
+    for (code, n) in &s.refused {
+        t.line(&format!("builds.refused.{code}"), n);
     }
-    line("builds.bad_replies", &b.bad_replies);
-    line("builds.no_hops", &b.no_hops);
-    line("tests.passed", &b.tests_passed);
-    line("tests.lost", &b.tests_lost);
-    line("transit.accepted", &s.transit_accepted);
-    line("transit.refused", &s.transit_refused);
-    let shard = &links.shard;
-    line(
+    t.line("builds.bad_replies", s.bad_replies);
+    t.line("builds.no_hops", s.no_hops);
+    t.line("tests.passed", s.tests_passed);
+    t.line("tests.lost", s.tests_lost);
+}
+
+fn bandwidth(t: &mut Text, status: &LinkStatus) {
+    let (links, shard) = (&status.links, &status.shard);
+    t.line(
         "transit.tunnels",
-        &(shard.participants + shard.gateways + shard.endpoints),
+        shard.participants + shard.gateways + shard.endpoints,
     );
-    line("bandwidth.received_bytes", &links.links.bytes_in);
-    line("bandwidth.sent_bytes", &links.links.bytes_out);
-    line("bandwidth.transit_bytes", &shard.bytes_sent);
-    line("links.inbound", &links.links.inbound);
-    line("links.outbound", &links.links.outbound);
-    line(
-        "links.failed",
-        &(links.links.failed_in + links.links.failed_out),
-    );
-    line("dropped.messages", &s.dropped);
-    line("dropped.queues", &dropped);
-    line("dropped.events", &links.events_dropped);
-    line("memory.rss_kbytes", &rss_kbytes());
-    t
+    t.line("bandwidth.received_bytes", links.bytes_in);
+    t.line("bandwidth.sent_bytes", links.bytes_out);
+    t.line("bandwidth.transit_bytes", shard.bytes_sent);
+    t.line("links.inbound", links.inbound);
+    t.line("links.outbound", links.outbound);
+    t.line("links.failed", links.failed_in + links.failed_out);
 }
 
 /// Resident memory of this process in KiB; 0 where the kernel does not say.
