@@ -29,6 +29,8 @@ const MESSAGE_LIFE: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(1500);
 /// New Sessions before the remote counts as silent.
 const TRIES_MAX: u32 = 12;
+/// Copies of one packet that got no answer before the session itself is in doubt.
+const RENEW_AFTER: u32 = 2;
 /// A remote that was not used for this long is forgotten.
 const REMOTE_IDLE: Duration = Duration::from_secs(15 * 60);
 /// The remote's LeaseSet is looked up again this long before it ends.
@@ -339,11 +341,30 @@ impl LocalDest {
         {
             self.outputs.push_back(DestOutput::PathFailed(path));
         }
+        if t.resend > RENEW_AFTER || t.syn && t.resend == RENEW_AFTER {
+            self.renew_session(now, t.to);
+        }
         if let Some(remote) = self.remote(now, t.to) {
-            remote.queue(Waiting {
+            let kept = remote.queue(Waiting {
                 envelope,
                 syn: t.syn,
             });
+            self.counts.overflowed += u64::from(!kept);
+        }
+    }
+
+    /// Paths were changed and still nothing arrives: the remote may have lost the session, as after
+    /// a restart. The next message begins a new one.
+    fn renew_session(&mut self, now: Now, hash: DestHash) {
+        let Some(remote) = self.remotes.get_mut(&hash).filter(|r| !r.renewed) else {
+            return;
+        };
+        remote.renewed = true;
+        remote.forget_telling();
+        remote.answered();
+        let key = remote.lease_set.as_ref().and_then(|ls| ls.x25519_key());
+        if let Some(key) = key {
+            self.ratchets.renew(now, &PeerKey(key));
         }
     }
 
@@ -354,7 +375,11 @@ impl LocalDest {
                 self.outputs.extend(path.map(DestOutput::PathFailed));
             }
             StreamEvent::Progress { to } => {
-                let path = self.remotes.get(to).and_then(|r| r.paths.current());
+                let remote = self.remotes.get_mut(to);
+                let path = remote.and_then(|r| {
+                    r.renewed = false;
+                    r.paths.current()
+                });
                 self.outputs.extend(path.map(DestOutput::PathWorks));
             }
             _ => {}
@@ -563,3 +588,6 @@ fn parse_data(body: &[u8]) -> Option<Envelope> {
     r.finish("Data").ok()?;
     Envelope::parse(payload).ok()
 }
+
+#[cfg(test)]
+mod tests;

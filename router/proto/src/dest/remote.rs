@@ -48,6 +48,8 @@ pub struct Remote {
     pub tries: u32,
     /// The way to it.
     pub paths: Paths,
+    /// The session was begun anew because nothing got through, and still nothing does.
+    pub renewed: bool,
     /// When something was last sent or received.
     pub used: Instant,
     told: Option<Told>,
@@ -65,6 +67,7 @@ impl Remote {
             retry_at: None,
             tries: 0,
             paths: Paths::default(),
+            renewed: false,
             used: now.mono,
             told: None,
         }

@@ -12,7 +12,7 @@ use crate::wire::hash::DestHash;
 use core::time::Duration;
 
 /// A stream may wait this long for tunnels and for a LeaseSet.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 impl Router {
     pub(in crate::router) fn on_client(&mut self, now: Now, cmd: ClientCmd) {
