@@ -24,7 +24,12 @@ pub struct Router {
 impl Router {
     /// Starts it in the slot; returns once its stream socket is there.
     pub fn start(slot: &Slot, hops: u8) -> Outcome<Router> {
-        let config = slot.write_config(hops)?;
+        Router::start_with(slot, hops, "")
+    }
+
+    /// The same with more sections of configuration.
+    pub fn start_with(slot: &Slot, hops: u8, more: &str) -> Outcome<Router> {
+        let config = slot.write_config(hops, more)?;
         let program = copy_program("routerd", slot.folder())?;
         for path in [slot.data(), slot.run()] {
             chown(&path, Some(ROUTER_USER), Some(GATEWAY_USER)).about("owner of router files")?;
@@ -65,6 +70,15 @@ impl Router {
         let mut command = netns::command_in(&self.namespace, &self.program);
         command.arg("status").arg("--config").arg(&self.config);
         process::output(&mut command).unwrap_or_else(|fault| fault.to_string())
+    }
+
+    /// A number out of the status; 0 when it is not there.
+    pub fn number(&self, key: &str) -> u64 {
+        let status = self.status();
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix(key)?.strip_prefix(": "));
+        line.and_then(|n| n.trim().parse().ok()).unwrap_or(0)
     }
 
     pub fn log(&self) -> &Path {

@@ -105,10 +105,10 @@ impl Slot {
     }
 
     /// Writes `routerd.toml` and gives its path.
-    pub fn write_config(&self, hops: u8) -> Outcome<PathBuf> {
+    pub fn write_config(&self, hops: u8, more: &str) -> Outcome<PathBuf> {
         places::folder(self.run())?;
         let file = self.folder.join("routerd.toml");
-        places::write(&file, self.router_config(hops))?;
+        places::write(&file, self.router_config(hops) + more)?;
         Ok(file)
     }
 

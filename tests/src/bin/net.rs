@@ -133,7 +133,7 @@ fn save(network: &Network) -> Outcome<()> {
         lines.push(format!("{}={}", node.number, node.namespace.name()));
     }
     for slot in &network.slots {
-        let config = slot.write_config(3)?;
+        let config = slot.write_config(3, "")?;
         lines.push(format!("slot={}", slot.namespace.name()));
         lines.push(format!("line={}", slot.line.name()));
         lines.push(format!("address={}", slot.address));
