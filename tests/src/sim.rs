@@ -4,15 +4,19 @@
 //! The same seed gives the same trace hash: every delivered message goes into it.
 
 pub mod app;
+pub mod check;
+mod links;
 pub mod node;
 pub mod world;
 
 use app::{Apps, Transfer};
+use check::Checks;
 use node::Node;
 use ramson_proto::rng::Rng;
-use ramson_proto::router::input::{Direction, LinkDown, LinkEvent};
-use ramson_proto::router::output::{LinkCmd, Output};
+use ramson_proto::router::input::LinkDown;
+use ramson_proto::router::output::Output;
 use ramson_proto::time::{Date, Instant, Now};
+use ramson_proto::trace;
 use ramson_proto::wire::hash::RouterHash;
 use ramson_proto::wire::i2np::Message;
 use sha2::{Digest, Sha256};
@@ -24,6 +28,8 @@ use std::time::Duration;
 const EPOCH_SECS: u64 = 1_767_225_600;
 /// Outputs of one node at one moment; more is a loop that never ends.
 const OUTPUTS_MAX: usize = 100_000;
+/// The state of all nodes is checked this often.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// How the network behaves.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +60,12 @@ enum Event {
     Wake { node: usize },
     /// A link comes up at both ends.
     Up { from: usize, to: usize },
+    /// An end of a link learns that it is gone.
+    Down {
+        node: usize,
+        peer: RouterHash,
+        why: LinkDown,
+    },
     /// A message arrives.
     Arrive {
         from: usize,
@@ -63,6 +75,39 @@ enum Event {
     /// A transfer starts.
     Start { transfer: usize },
 }
+
+/// What a watcher is shown.
+#[derive(Debug)]
+pub enum Sight<'a> {
+    /// A link came up, or one end (`to`) lost it.
+    Link {
+        /// Number of the node that dialled, or that is gone.
+        from: usize,
+        /// Number of the other one.
+        to: usize,
+        /// Which of the two.
+        up: bool,
+    },
+    /// A message was delivered.
+    Message {
+        /// Number of the sending node.
+        from: usize,
+        /// Number of the receiving node.
+        to: usize,
+        /// The message.
+        message: &'a Message,
+    },
+    /// A node said something.
+    Note {
+        /// Its number.
+        node: usize,
+        /// What it said.
+        event: &'a trace::Event,
+    },
+}
+
+/// Sees everything that happens, and when.
+pub type Watcher = Box<dyn FnMut(Instant, &Sight<'_>)>;
 
 /// A whole network.
 pub struct Sim {
@@ -76,6 +121,9 @@ pub struct Sim {
     conditions: Conditions,
     trace: Sha256,
     apps: Apps,
+    checks: Checks,
+    next_check: Instant,
+    watcher: Option<Watcher>,
     /// Messages delivered.
     pub delivered: u64,
     /// Messages lost on the way.
@@ -101,6 +149,9 @@ impl Sim {
             conditions,
             trace: Sha256::new(),
             apps: Apps::new(nodes.len()),
+            checks: Checks::default(),
+            next_check: Instant(1),
+            watcher: None,
             delivered: 0,
             lost: 0,
             nodes,
@@ -129,20 +180,42 @@ impl Sim {
         while let Some(Reverse((at, seq, key))) = self.heap.pop() {
             if at > end || self.apps.all_done() {
                 self.heap.push(Reverse((at, seq, key)));
-                return;
+                break;
             }
             let Some(event) = self.events.remove(&key) else {
                 continue;
             };
             self.now = self.now.max(at);
+            if self.next_check <= self.now {
+                self.next_check = self.now + CHECK;
+                self.checks.nodes(&self.nodes, &self.index, self.now());
+            }
             self.step(event);
         }
+        self.checks.apps(&self.apps);
     }
 
-    /// Transfers that are not done, each with what is missing.
+    /// Changes how the network behaves from now on.
+    pub const fn set_conditions(&mut self, conditions: Conditions) {
+        self.conditions = conditions;
+    }
+
+    /// Shows everything that happens from now on.
+    pub fn watch(&mut self, watcher: Watcher) {
+        self.watcher = Some(watcher);
+    }
+
+    /// Rules that were broken, and transfers that are not done, each in words.
     #[must_use]
-    pub fn unfinished(&self) -> Vec<String> {
-        self.apps.unfinished()
+    pub fn faults(&self) -> Vec<String> {
+        let broken = self.checks.faults().iter().cloned();
+        broken.chain(self.apps.unfinished()).collect()
+    }
+
+    /// What the checkers found.
+    #[must_use]
+    pub const fn checks(&self) -> &Checks {
+        &self.checks
     }
 
     /// The transfers as they are.
@@ -171,6 +244,9 @@ impl Sim {
     fn step(&mut self, event: Event) {
         let now = self.now();
         match event {
+            Event::Wake { node } | Event::Down { node, .. } if !self.nodes[node].alive => {}
+            Event::Up { from: node, .. } | Event::Arrive { to: node, .. }
+                if !self.nodes[node].alive => {}
             Event::Wake { node } => {
                 let n = &mut self.nodes[node];
                 if n.armed.is_some_and(|a| a <= self.now) {
@@ -180,66 +256,16 @@ impl Sim {
                 self.drain(node);
             }
             Event::Up { from, to } => self.link_up(from, to),
+            Event::Down { node, peer, why } => self.link_down(node, peer, why),
             Event::Arrive { from, to, message } => self.arrive(from, to, *message),
             Event::Start { transfer } => {
-                let (node, cmds) = self.apps.start(transfer, &self.nodes);
+                let (node, cmds) = self.apps.start(transfer, &self.nodes, self.now);
                 for cmd in cmds {
                     self.nodes[node].router.handle_client(now, cmd);
                 }
                 self.drain(node);
             }
         }
-    }
-
-    fn link_up(&mut self, from: usize, to: usize) {
-        let now = self.now();
-        let (a, b) = (self.nodes[from].router.hash(), self.nodes[to].router.hash());
-        self.nodes[from].dialling.remove(&b);
-        if !self.nodes[from].links.insert(b) {
-            return;
-        }
-        self.nodes[to].links.insert(a);
-        let info = Some(self.nodes[from].router.info().clone());
-        let inbound = LinkEvent::Up {
-            peer: a,
-            direction: Direction::Inbound,
-            info,
-        };
-        let outbound = LinkEvent::Up {
-            peer: b,
-            direction: Direction::Outbound,
-            info: None,
-        };
-        self.nodes[to].router.handle_link(now, inbound);
-        self.nodes[from].router.handle_link(now, outbound);
-        for (node, peer) in [(from, b), (to, a)] {
-            for m in self.nodes[node].waiting.remove(&peer).unwrap_or_default() {
-                self.transmit(node, peer, m);
-            }
-        }
-        self.drain(to);
-        self.drain(from);
-    }
-
-    fn arrive(&mut self, from: usize, to: usize, message: Message) {
-        let now = self.now();
-        let sender = self.nodes[from].router.hash();
-        self.delivered += 1;
-        self.trace.update(self.now.0.to_be_bytes());
-        self.trace.update((from as u64).to_be_bytes());
-        self.trace.update((to as u64).to_be_bytes());
-        self.trace.update(message.to_long());
-        let node = &mut self.nodes[to];
-        if let Some(message) = node.shard.accept(now, &mut node.rng, sender, message) {
-            node.router.handle_link(
-                now,
-                LinkEvent::I2np {
-                    from: sender,
-                    message,
-                },
-            );
-        }
-        self.drain(to);
     }
 
     /// Carries out everything a node asks for, then arms its deadline.
@@ -256,7 +282,13 @@ impl Sim {
                         }
                     }
                     Output::Persist(_) => {}
-                    Output::Trace(event) => self.nodes[i].note(event),
+                    Output::Trace(event) => {
+                        self.show(Sight::Note {
+                            node: i,
+                            event: &event,
+                        });
+                        self.nodes[i].note(event);
+                    }
                 }
             } else if let Some((to, message)) = self.nodes[i].shard_output(now) {
                 self.transmit(i, to, message);
@@ -273,90 +305,21 @@ impl Sim {
         }
     }
 
-    fn link_cmd(&mut self, i: usize, cmd: LinkCmd) {
-        let now = self.now();
-        match cmd {
-            LinkCmd::Dial(info) => self.dial(i, info.hash()),
-            LinkCmd::NoRouter(hash) => drop(self.nodes[i].waiting.remove(&hash)),
-            LinkCmd::Send { to, message, .. } if to == self.nodes[i].router.hash() => {
-                let node = &mut self.nodes[i];
-                if let Some(message) = node.shard.accept(now, &mut node.rng, to, message) {
-                    node.router
-                        .handle_link(now, LinkEvent::I2np { from: to, message });
-                }
-            }
-            LinkCmd::Send { to, message, .. } => self.transmit(i, to, message),
-            LinkCmd::Close { peer, .. } => {
-                self.nodes[i].links.remove(&peer);
-            }
-            LinkCmd::InstallHop(hop) => self.nodes[i].shard.install(now, hop),
-            LinkCmd::RemoveHop(id) => self.nodes[i].shard.remove(id),
-            LinkCmd::InstallOwn { id, from } => self.nodes[i].shard.install_own(id, from),
-            LinkCmd::RemoveOwn(id) => self.nodes[i].shard.remove_own(id),
-            LinkCmd::OwnInfo(_) => {}
-            LinkCmd::TransitLimit(n) => self.nodes[i].shard.set_transit_limit(n),
-        }
+    /// A delivered message goes to the trace hash, the checkers and the watcher.
+    fn record(&mut self, from: usize, to: usize, message: &Message) {
+        self.trace.update(self.now.0.to_be_bytes());
+        self.trace.update((from as u64).to_be_bytes());
+        self.trace.update((to as u64).to_be_bytes());
+        self.trace.update(message.to_long());
+        self.checks
+            .message(&self.nodes[from], &self.nodes[to], message);
+        self.show(Sight::Message { from, to, message });
     }
 
-    fn dial(&mut self, from: usize, to: RouterHash) {
-        let now = self.now();
-        let node = &mut self.nodes[from];
-        if node.links.contains(&to) || !node.dialling.insert(to) {
-            return;
+    fn show(&mut self, sight: Sight<'_>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(self.now, &sight);
         }
-        match self
-            .index
-            .get(&to)
-            .copied()
-            .filter(|n| self.nodes[*n].alive)
-        {
-            // A handshake takes three messages.
-            Some(target) => {
-                let at = self.now + self.conditions.latency * 3;
-                self.push(at, Event::Up { from, to: target });
-            }
-            None => {
-                let node = &mut self.nodes[from];
-                node.dialling.remove(&to);
-                node.waiting.remove(&to);
-                let why = LinkDown::Unreachable;
-                node.router
-                    .handle_link(now, LinkEvent::Down { peer: to, why });
-            }
-        }
-    }
-
-    fn transmit(&mut self, from: usize, to: RouterHash, message: Message) {
-        let now = self.now();
-        if !self.nodes[from].links.contains(&to) {
-            let node = &mut self.nodes[from];
-            let first = node.hold(to, message);
-            if first {
-                node.router
-                    .handle_link(now, LinkEvent::WantRouter { peer: to });
-            }
-            return;
-        }
-        let Some(target) = self.index.get(&to).copied() else {
-            return;
-        };
-        if (self.rng.below(1000) as u32) < self.conditions.loss_per_mille {
-            self.lost += 1;
-            return;
-        }
-        let at = self.now + self.conditions.latency + self.rng.jitter(self.conditions.jitter);
-        // A link is one ordered stream of messages.
-        let last = self.nodes[from].last_arrival.entry(to).or_insert(at);
-        let at = at.max(*last);
-        *last = at;
-        self.push(
-            at,
-            Event::Arrive {
-                from,
-                to: target,
-                message: Box::new(message),
-            },
-        );
     }
 
     fn push(&mut self, at: Instant, event: Event) {

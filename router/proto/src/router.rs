@@ -1,12 +1,13 @@
 //! The router as a value: owns the subsystems, takes inputs, is polled for outputs.
 //!
-//! Every branch between subsystems is in [`switch`], one file per source of events; what a
+//! Every branch between subsystems is in `switch`, one file per source of events; what a
 //! subsystem does is in its own module. The shell calls a `handle_*`, then takes outputs until
 //! there is none, then sleeps until `deadline`.
 
 pub mod boot;
 pub mod clients;
 pub mod input;
+pub mod inspect;
 pub mod output;
 pub mod own_info;
 pub mod peers;

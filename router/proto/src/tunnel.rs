@@ -306,6 +306,14 @@ impl Tunnels {
         of_pool.map(|(id, t)| t.info(*id, self.us))
     }
 
+    /// The hops of all usable tunnels in order of travel.
+    pub fn paths(&self) -> impl Iterator<Item = (PoolId, Direction, &[RouterHash])> + '_ {
+        let listed = self.inbound.values().filter(|t| t.listed());
+        let inbound = listed.map(|t| (t.pool, Direction::Inbound, t.hops.as_slice()));
+        let all = self.outbound.values();
+        inbound.chain(all.map(|t| (t.pool, Direction::Outbound, t.hops.as_slice())))
+    }
+
     /// The routers closest to us in inbound tunnels, whose links have to stay open.
     pub fn closest_hops(&self) -> impl Iterator<Item = RouterHash> + '_ {
         let with_hops = self.inbound.values().filter(|t| !t.hops.is_empty());

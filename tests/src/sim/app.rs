@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const CHUNK: usize = 16 * 1024;
 
 /// A client of one router opens a stream to another router's destination, sends a request of
-/// eight bytes that says how many bytes it wants, and gets them.
+/// sixteen bytes (how many bytes it wants and the number of the transfer), and gets them.
 #[derive(Clone, Debug)]
 pub struct Transfer {
     /// Node of the client.
@@ -38,11 +38,14 @@ pub struct Progress {
     pub finished: Option<Instant>,
     /// The stream failed.
     pub failed: bool,
+    /// Who the server thinks that the client is.
+    pub seen_as: Option<DestHash>,
 }
 
 /// A server's side of a stream.
 #[derive(Debug, Default)]
 struct Serving {
+    from: DestHash,
     request: Vec<u8>,
     left: Option<usize>,
     sent: usize,
@@ -108,8 +111,14 @@ impl Apps {
     }
 
     /// Starts a transfer: the client's node and its commands.
-    pub fn start(&mut self, number: usize, nodes: &[Node]) -> (usize, Vec<ClientCmd>) {
-        let (t, _) = &self.transfers[number];
+    pub fn start(
+        &mut self,
+        number: usize,
+        nodes: &[Node],
+        now: Instant,
+    ) -> (usize, Vec<ClientCmd>) {
+        let (t, p) = &mut self.transfers[number];
+        p.started = Some(now);
         let id = ClientId(number as u64 + 1);
         let dest: DestHash = nodes[t.server].serves.unwrap_or_default();
         self.clients[t.client].insert(id, number);
@@ -119,15 +128,20 @@ impl Apps {
             host: dest.b32(),
             port: 80,
         };
-        let request = (t.bytes as u64).to_be_bytes().to_vec();
+        let request = [t.bytes as u64, number as u64].map(u64::to_be_bytes);
+        let request = request.concat();
         (t.client, vec![open, ClientCmd::Data { id, bytes: request }])
     }
 
     /// An event for an application of a node; the answer is what it does.
     pub fn handle(&mut self, node: usize, event: ClientEvent, now: Instant) -> Vec<ClientCmd> {
         match event {
-            ClientEvent::Incoming { id, .. } => {
-                self.servers[node].insert(id, Serving::default());
+            ClientEvent::Incoming { id, from, .. } => {
+                let serving = Serving {
+                    from,
+                    ..Serving::default()
+                };
+                self.servers[node].insert(id, serving);
                 Vec::new()
             }
             ClientEvent::Credit { id, n } => {
@@ -193,10 +207,15 @@ impl Apps {
             return Vec::new();
         };
         if s.left.is_none() {
-            let Some(head) = s.request.first_chunk::<8>() else {
+            let (Some(bytes), Some(number)) = (s.request.first_chunk::<8>(), s.request.get(8..16))
+            else {
                 return Vec::new();
             };
-            s.left = Some(u64::from_be_bytes(*head) as usize);
+            s.left = Some(u64::from_be_bytes(*bytes) as usize);
+            let number = number.iter().fold(0, |n, b| n << 8 | usize::from(*b));
+            if let Some((_, p)) = self.transfers.get_mut(number) {
+                p.seen_as = Some(s.from);
+            }
         }
         let mut cmds = Vec::new();
         while let Some(left) = s.left.filter(|l| *l > 0 && s.credit > 0) {

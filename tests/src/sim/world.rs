@@ -26,6 +26,8 @@ pub struct World {
     pub routers: usize,
     /// The first so many of them are floodfills.
     pub floodfills: usize,
+    /// Routers that share one /16, and so never a tunnel.
+    pub per_net: usize,
     /// Hops of client tunnels.
     pub hops: u8,
     /// The last so many routers serve a destination.
@@ -41,6 +43,7 @@ impl Default for World {
             seed: 1,
             routers: 12,
             floodfills: 4,
+            per_net: 1,
             hops: 2,
             servers: 2,
             conditions,
@@ -92,8 +95,9 @@ impl World {
             .set("v", "2")
             .set("s", base64(&rng.array::<32>()))
             .set("i", base64(&rng.array::<16>()));
+        let (net, place) = (i / self.per_net + 1, i % self.per_net + 1);
         options
-            .set("host", format!("10.{}.0.1", i + 1))
+            .set("host", format!("10.{net}.0.{place}"))
             .set("port", "9999");
         let address = RouterAddress {
             cost: 3,

@@ -113,6 +113,13 @@ impl LocalDest {
         self.keys.destination.hash()
     }
 
+    /// How many remotes it keeps, and the most messages that wait for one of them.
+    #[must_use]
+    pub fn backlog(&self) -> (usize, usize) {
+        let waiting = self.remotes.values().map(|r| r.waiting.len());
+        (self.remotes.len(), waiting.max().unwrap_or(0))
+    }
+
     /// Its LeaseSet.
     #[must_use]
     pub const fn lease_set(&self) -> Option<&Arc<LeaseSet2>> {

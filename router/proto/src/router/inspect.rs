@@ -1,0 +1,65 @@
+//! What checkers of simulations look at: paths, destinations, and how full the queues are.
+//!
+//! Names and paths are sensitive: nothing here may reach a log or a status page.
+
+use super::Router;
+use crate::tunnel::{Direction, PoolId};
+use crate::wire::hash::{DestHash, RouterHash};
+use crate::wire::lease_set2::LeaseSet2;
+use std::sync::Arc;
+
+/// One tunnel of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathView {
+    /// The pool that it belongs to.
+    pub pool: PoolId,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Its hops in order of travel.
+    pub hops: Vec<RouterHash>,
+}
+
+/// One local destination.
+#[derive(Clone, Debug)]
+pub struct DestView {
+    /// Its pool of tunnels.
+    pub pool: PoolId,
+    /// Its hash.
+    pub hash: DestHash,
+    /// Whether others may look it up.
+    pub served: bool,
+    /// Its LeaseSet, once it has tunnels.
+    pub lease_set: Option<Arc<LeaseSet2>>,
+    /// Messages that wait for one of its remotes, at most.
+    pub waiting_max: usize,
+    /// Remotes that it keeps.
+    pub remotes: usize,
+}
+
+impl Router {
+    /// The tunnels that are in use.
+    pub fn paths(&self) -> impl Iterator<Item = PathView> + '_ {
+        self.tunnels
+            .paths()
+            .map(|(pool, direction, hops)| PathView {
+                pool,
+                direction,
+                hops: hops.to_vec(),
+            })
+    }
+
+    /// The local destinations.
+    pub fn destinations(&self) -> impl Iterator<Item = DestView> + '_ {
+        self.dests.iter().map(|(pool, d)| {
+            let (remotes, waiting_max) = d.backlog();
+            DestView {
+                pool: *pool,
+                hash: d.hash(),
+                served: d.served,
+                lease_set: d.lease_set().cloned(),
+                waiting_max,
+                remotes,
+            }
+        })
+    }
+}
