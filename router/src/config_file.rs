@@ -319,7 +319,7 @@ impl ConfigFile {
             allow_private: self.network.allow_private,
             floodfill: self.router.floodfill,
             class: self.class().unwrap_or('O'),
-            transit: self.transit.accept,
+            transit: self.transit.accept && self.transit.kbytes_per_second > 0,
             transit_tunnels: self.transit.tunnels,
             transit_bytes_per_sec: self.transit.kbytes_per_second * 1024,
             exploratory: PoolConfig {

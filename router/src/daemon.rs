@@ -97,6 +97,7 @@ fn start(
         links: links_config(file, keys, &router),
         shard: ShardLimits {
             hops: file.transit.tunnels,
+            bytes_per_sec: file.core().transit_bytes_per_sec,
             ..ShardLimits::default()
         },
     };

@@ -2,7 +2,7 @@
 //!
 //! The router's channel is never waited for: events that it has no room for are held, the sockets
 //! that brought them pause, and after 50 ms the held messages are dropped. That a link is up or
-//! down is never dropped.
+//! down, and the load of transit, is never dropped.
 
 #[cfg(test)]
 mod tests;
@@ -290,7 +290,10 @@ struct Held {
 }
 
 const fn must_arrive(event: &LinkEvent) -> bool {
-    matches!(event, LinkEvent::Up { .. } | LinkEvent::Down { .. })
+    matches!(
+        event,
+        LinkEvent::Up { .. } | LinkEvent::Down { .. } | LinkEvent::Load { .. }
+    )
 }
 
 impl Held {

@@ -17,11 +17,11 @@ pub fn text(s: &Snapshot, links: &LinkStatus, dropped: u64) -> String {
     t.line("netdb.routers", s.routers);
     t.line("netdb.floodfills", s.floodfills);
     t.line("netdb.lease_sets", s.lease_sets);
+    t.line("netdb.published", u8::from(s.published));
     t.line("names", s.names);
     destinations(&mut t, s);
     tunnels(&mut t, &s.tunnels);
-    t.line("transit.accepted", s.transit_accepted);
-    t.line("transit.refused", s.transit_refused);
+    transit(&mut t, s, links);
     bandwidth(&mut t, links);
     t.line("dropped.messages", s.dropped);
     t.line("dropped.queues", dropped);
@@ -89,12 +89,23 @@ fn tunnels(t: &mut Text, s: &TunnelStats) {
     t.line("tests.lost", s.tests_lost);
 }
 
+fn transit(t: &mut Text, s: &Snapshot, status: &LinkStatus) {
+    let shard = &status.shard;
+    t.line("transit.accepted", s.transit_accepted);
+    t.line("transit.accepted_long", s.transit_long);
+    t.line("transit.refused", s.transit_refused);
+    t.line("transit.busy", u8::from(s.transit_busy));
+    t.line("transit.tunnels", shard.hops());
+    t.line("transit.gateways", shard.gateways);
+    t.line("transit.participants", shard.participants);
+    t.line("transit.endpoints", shard.endpoints);
+    t.line("transit.not_installed", shard.not_installed);
+    t.line("transit.dropped", shard.drops.total());
+    t.line("transit.dropped.limit", shard.drops.limit);
+}
+
 fn bandwidth(t: &mut Text, status: &LinkStatus) {
     let (links, shard) = (&status.links, &status.shard);
-    t.line(
-        "transit.tunnels",
-        shard.participants + shard.gateways + shard.endpoints,
-    );
     t.line("bandwidth.received_bytes", links.bytes_in);
     t.line("bandwidth.sent_bytes", links.bytes_out);
     t.line("bandwidth.transit_bytes", shard.bytes_sent);

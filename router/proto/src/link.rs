@@ -15,6 +15,7 @@ mod conn;
 mod deliver;
 mod dial;
 mod guard;
+mod load;
 pub mod ntcp2;
 mod peers;
 pub mod queue;
@@ -32,6 +33,7 @@ use crate::wire::hash::{RouterHash, TunnelId};
 use crate::wire::router_info::RouterInfo;
 use conn::{Conn, State};
 use guard::Guard;
+use load::LoadMeter;
 use ntcp2::handshake::Local;
 use ntcp2::replay::ReplayCache;
 use peers::PeerLinks;
@@ -134,6 +136,7 @@ pub struct Links {
     own: BTreeMap<TunnelId, RouterHash>,
     waiting: Waiting,
     guard: Guard,
+    load: LoadMeter,
     replay: ReplayCache,
     timers: BTreeSet<(Instant, SocketId)>,
     dirty: BTreeSet<SocketId>,
@@ -165,6 +168,7 @@ impl Links {
             own: BTreeMap::new(),
             waiting: Waiting::default(),
             guard: Guard::default(),
+            load: LoadMeter::default(),
             replay: ReplayCache::default(),
             timers: BTreeSet::new(),
             dirty: BTreeSet::new(),
@@ -251,7 +255,10 @@ impl Links {
             }
             LinkCmd::Send { to, class, message } => self.send(now, rng, to, class, message),
             LinkCmd::Close { peer, reason } => self.close_peer(now, rng, &peer, reason),
-            LinkCmd::InstallHop(hop) => self.shard.install(now, hop),
+            LinkCmd::InstallHop(hop) => {
+                self.shard.install(now, hop);
+                self.load.start(now.mono, &self.shard.stats());
+            }
             LinkCmd::RemoveHop(id) => self.shard.remove(id),
             LinkCmd::InstallOwn { id, from } => self.install_own(id, from),
             LinkCmd::RemoveOwn(id) => {
@@ -273,7 +280,11 @@ impl Links {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let others = [self.waiting.deadline(), self.shard.deadline()];
+        let others = [
+            self.waiting.deadline(),
+            self.shard.deadline(),
+            self.load.deadline(),
+        ];
         others.into_iter().chain([timer]).flatten().min()
     }
 
@@ -289,6 +300,9 @@ impl Links {
         self.waiting.expire(now.mono, &mut self.stats.dropped);
         self.shard.handle_timeout(now);
         self.drain_shard(now);
+        if let Some(event) = self.load.report(now.mono, &self.shard.stats()) {
+            self.event(event);
+        }
         self.flush(now, rng);
     }
 

@@ -273,7 +273,7 @@ impl NetDb {
         self.store.floodfill_count()
     }
 
-    /// Number of LeaseSets of all contexts.
+    /// Number of LeaseSets that were stored to us as a floodfill.
     #[must_use]
     pub fn lease_set_count(&self) -> usize {
         self.store.lease_set_count()

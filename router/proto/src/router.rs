@@ -52,6 +52,8 @@ pub struct Counters {
     pub dropped: u64,
     /// Transit tunnels accepted.
     pub transit_accepted: u64,
+    /// Those of them whose request had records of the long form.
+    pub transit_long: u64,
     /// Transit requests refused.
     pub transit_refused: u64,
 }

@@ -16,8 +16,8 @@ use core::time::Duration;
 
 /// How long after its expiration a message is still taken: the clocks may differ that much.
 const EXPIRY_GRACE: Duration = Duration::from_secs(60);
-/// A peer's clock block is reported from this difference on.
-const SKEW_REPORTED: i64 = 10;
+/// A peer's clock is reported from this difference on.
+pub(super) const SKEW_REPORTED: i64 = 10;
 
 impl Links {
     pub(super) fn read_link(&mut self, now: Now, rng: &mut Rng, s: SocketId, bytes: &[u8]) {

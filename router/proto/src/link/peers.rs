@@ -150,10 +150,12 @@ impl Links {
             established: Established::new(new.session, now.mono),
             lingers: None,
         }));
-        self.event(LinkEvent::Skew {
-            from: peer,
-            secs: new.skew,
-        });
+        if new.skew.abs() >= super::deliver::SKEW_REPORTED {
+            self.event(LinkEvent::Skew {
+                from: peer,
+                secs: new.skew,
+            });
+        }
         if new.skew.abs() > SKEW_MAX {
             self.stats.failed_in += 1;
             return self.say_goodbye(now, rng, s, reason::SKEW);

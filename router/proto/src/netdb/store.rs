@@ -267,9 +267,9 @@ impl Store {
         }
     }
 
-    /// Number of LeaseSets of all contexts.
+    /// Number of LeaseSets that were stored to us as a floodfill.
     #[must_use]
     pub fn lease_set_count(&self) -> usize {
-        self.lease_sets.len()
+        self.lease_sets.values().filter(|k| k.served).count()
     }
 }

@@ -88,6 +88,13 @@ pub enum LinkEvent {
         /// Seconds, positive when the peer is ahead.
         secs: i64,
     },
+    /// What transit used since the last report; comes once a second while there is any.
+    Load {
+        /// Bytes sent on.
+        transit_bytes_per_sec: u64,
+        /// Messages were dropped for want of bandwidth.
+        limited: bool,
+    },
     /// The peer saw us at this address.
     SeenAs {
         /// The observing router.

@@ -2,6 +2,7 @@
 
 use super::Router;
 use crate::dest::local::Counts;
+use crate::netdb::Context;
 use crate::stream::StreamStats;
 use crate::time::Now;
 use crate::tunnel::TunnelStats;
@@ -19,10 +20,16 @@ pub struct Snapshot {
     pub floodfills: usize,
     /// LeaseSets kept as a floodfill.
     pub lease_sets: usize,
+    /// A floodfill has confirmed our newest RouterInfo.
+    pub published: bool,
     /// Tunnels and builds.
     pub tunnels: TunnelStats,
     /// Transit tunnels accepted since start.
     pub transit_accepted: u64,
+    /// Those of them that were asked for with long records.
+    pub transit_long: u64,
+    /// Transit has no bandwidth to spare, so that requests are refused.
+    pub transit_busy: bool,
     /// Transit requests refused since start.
     pub transit_refused: u64,
     /// Local destinations.
@@ -58,8 +65,11 @@ impl Router {
             routers: self.netdb.router_count(),
             floodfills: self.netdb.floodfill_count(),
             lease_sets: self.netdb.lease_set_count(),
+            published: self.netdb.is_published(Context::Router),
             tunnels: self.tunnels.stats(),
             transit_accepted: self.counters.transit_accepted,
+            transit_long: self.counters.transit_long,
+            transit_busy: self.admission.is_busy(),
             transit_refused: self.counters.transit_refused,
             destinations: self.dests.len(),
             destinations_ready: self

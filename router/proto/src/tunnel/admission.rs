@@ -141,6 +141,12 @@ impl Admission {
         self.busy = busy;
     }
 
+    /// What [`Self::set_busy`] said last.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     /// Tunnels that we agreed to carry and that are not past their time.
     #[must_use]
     pub fn hops(&self) -> usize {

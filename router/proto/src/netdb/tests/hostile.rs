@@ -47,7 +47,8 @@ fn hostile_lease_sets_are_refused() {
     assert_eq!(send(&mut net, ffs[0], Source::Tunnel, &ls(&good)), Ok(true));
     assert_eq!(send(&mut net, client, link, &ls(&good)), Ok(true));
     for who in [ffs[0], client] {
-        assert_eq!(net.nodes[&who].db.lease_set_count(), 0);
+        let kept = net.nodes[&who].db.lease_set(Context::Router, &good.hash());
+        assert!(kept.is_none());
     }
     assert_eq!(
         send(&mut net, ffs[0], Source::RouterGarlic, &ls(&good)),

@@ -16,6 +16,10 @@ use std::sync::Arc;
 const LATE: Duration = Duration::from_secs(60);
 const EARLY: Duration = Duration::from_secs(180);
 
+/// Percent of its bandwidth from which on transit is busy, and below which it is no more.
+const BUSY_FROM: u128 = 90;
+const BUSY_UNTIL: u128 = 70;
+
 impl Router {
     pub(in crate::router) fn on_link(&mut self, now: Now, event: LinkEvent) {
         match event {
@@ -50,10 +54,26 @@ impl Router {
                 self.trace(Event::Count(Level::Debug, text, secs.unsigned_abs()));
                 self.peers.skewed(now, from, secs);
             }
+            LinkEvent::Load {
+                transit_bytes_per_sec,
+                limited,
+            } => self.on_load(transit_bytes_per_sec, limited),
             LinkEvent::SeenAs { from, .. } => {
                 self.trace(Event::Router(Level::Debug, "told us our address", from));
             }
         }
+    }
+
+    /// Transit that comes near its limit takes no more tunnels until it is well below.
+    fn on_load(&mut self, bytes_per_sec: u64, limited: bool) {
+        let percent = if self.admission.is_busy() {
+            BUSY_UNTIL
+        } else {
+            BUSY_FROM
+        };
+        let limit = self.config.transit_bytes_per_sec;
+        let used = u128::from(bytes_per_sec) * 100 / u128::from(limit.max(1));
+        self.admission.set_busy(limited || used >= percent);
     }
 
     fn on_down(&mut self, now: Now, peer: RouterHash, why: LinkDown) {
@@ -115,6 +135,8 @@ impl Router {
                     .iter()
                     .any(|o| matches!(o, AdmissionOutput::Install(_)));
                 self.counters.transit_accepted += u64::from(accepted);
+                let long = accepted && m.kind == kind::VARIABLE_TUNNEL_BUILD;
+                self.counters.transit_long += u64::from(long);
                 self.counters.transit_refused += u64::from(!accepted);
                 for o in outputs {
                     match o {
