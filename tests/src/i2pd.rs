@@ -3,11 +3,12 @@
 //! What such a network needs besides defaults: a network id of its own, private address ranges
 //! allowed, no reseeding, NAT detection or clock checks, and the address given in the file.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fault::{Fault, Outcome};
+use crate::fault::{About, Fault, Outcome};
 use crate::netns::Netns;
 use crate::peers::Peer;
 use crate::process::Process;
@@ -20,6 +21,17 @@ pub const NET_ID: u8 = 77;
 pub const PORT: u16 = 14000;
 /// Where the site's web server listens, beside the router that publishes it.
 pub const SITE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// A plain TCP tunnel of an i2pd to the site, by hops of our choice.
+#[derive(Clone, Debug)]
+pub struct FixedClient {
+    /// Where it listens, on all addresses.
+    pub port: u16,
+    /// Hashes of its hops, the nearest first; one tunnel each way.
+    pub hops: Vec<String>,
+    /// The site's `….b32.i2p` name.
+    pub site: String,
+}
 
 /// What one router is.
 #[derive(Clone, Debug)]
@@ -34,6 +46,9 @@ pub struct Settings {
     pub client: bool,
     /// Publishes the site.
     pub site: bool,
+    /// Hops of the site's tunnels, the nearest first; none: chosen by i2pd.
+    pub site_hops: Vec<String>,
+    pub fixed_clients: Vec<FixedClient>,
     pub log_level: &'static str,
 }
 
@@ -70,9 +85,14 @@ impl Node {
         for part in ["certificates/reseed", "certificates/family", "tunnels.d"] {
             places::folder(node.folder.join(part))?;
         }
-        places::write(&node.folder.join("i2pd.conf"), node.main_file())?;
-        places::write(&node.folder.join("tunnels.conf"), node.tunnels_file())?;
+        node.write_files()?;
         Ok(node)
+    }
+
+    /// Writes what the settings say; read at the next start.
+    pub fn write_files(&self) -> Outcome<()> {
+        places::write(&self.folder.join("i2pd.conf"), self.main_file())?;
+        places::write(&self.folder.join("tunnels.conf"), self.tunnels_file())
     }
 
     fn main_file(&self) -> String {
@@ -104,16 +124,33 @@ impl Node {
     }
 
     fn tunnels_file(&self) -> String {
-        if !self.settings.site {
-            return String::new();
+        let s = &self.settings;
+        let mut out = String::new();
+        for FixedClient { port, hops, site } in &s.fixed_clients {
+            let pool = fixed_pool(hops);
+            let _ = write!(
+                out,
+                "[fixed{port}]\ntype = client\naddress = 0.0.0.0\nport = {port}\n\
+                 destination = {site}\nkeys = transient-{port}\nsignaturetype = 7\n\
+                 i2cp.leaseSetEncType = 4\n{pool}",
+            );
         }
-        format!(
+        if !s.site {
+            return out;
+        }
+        let pool = if s.site_hops.is_empty() {
+            pool(s.hops, s.quantity)
+        } else {
+            fixed_pool(&s.site_hops)
+        };
+        let _ = write!(
+            out,
             "[site]\ntype = http\nhost = {}\nport = {}\nkeys = site.dat\nsignaturetype = 7\n\
-             i2cp.leaseSetEncType = 4\n{}",
+             i2cp.leaseSetEncType = 4\n{pool}",
             SITE.ip(),
             SITE.port(),
-            pool(self.settings.hops, self.settings.quantity),
-        )
+        );
+        out
     }
 
     /// Starts the process; a running one is left alone.
@@ -179,6 +216,23 @@ impl Node {
         places::write(&folder.join(format!("routerInfo-{}.dat", file.hash)), bytes)
     }
 
+    /// Forgets every router it knows; to be done while it does not run.
+    pub fn forget_all(&self) -> Outcome<()> {
+        for part in ["netDb", "peerProfiles"] {
+            let folder = self.folder.join(part);
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).about(&folder.to_string_lossy())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.folder.join("i2pd.log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// The site's destination, once its key file exists.
     pub fn site_destination(&self) -> Outcome<Vec<u8>> {
         let keys = places::read(&self.folder.join("site.dat"))?;
@@ -241,6 +295,15 @@ fn pool(hops: u8, quantity: u8) -> String {
     format!(
         "inbound.length = {hops}\noutbound.length = {hops}\n\
          inbound.quantity = {quantity}\noutbound.quantity = {quantity}\n"
+    )
+}
+
+fn fixed_pool(hops: &[String]) -> String {
+    let count = hops.len();
+    format!(
+        "inbound.length = {count}\noutbound.length = {count}\n\
+         inbound.quantity = 1\noutbound.quantity = 1\nexplicitPeers = {}\n",
+        hops.join(",")
     )
 }
 

@@ -172,6 +172,19 @@ impl Network {
         &self.nodes[self.nodes.len() - 1]
     }
 
+    /// The router with the HTTP proxy, to be set up anew.
+    pub fn client_mut(&mut self) -> Outcome<&mut Node> {
+        self.nodes.last_mut().ok_or_else(|| Fault::new("no router"))
+    }
+
+    /// The router that publishes the site, to be set up anew.
+    pub fn publisher_mut(&mut self) -> Outcome<&mut Node> {
+        let index = site_index(&self.nodes);
+        self.nodes
+            .get_mut(index)
+            .ok_or_else(|| Fault::new("no router"))
+    }
+
     /// The first place for a router under test.
     pub fn slot(&self) -> Outcome<&Slot> {
         self.slots
@@ -288,6 +301,8 @@ fn make_nodes(plan: &Plan, prefix: &str, hub: &Netns, folder: &Path) -> Outcome<
             quantity: 3,
             client: number == plan.routers,
             site: number + 1 == plan.routers,
+            site_hops: Vec::new(),
+            fixed_clients: Vec::new(),
             log_level: plan.log_level,
         };
         let own = folder.join(format!("r{number}"));

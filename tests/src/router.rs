@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bins;
-use crate::fault::{About, Outcome};
+use crate::fault::{About, Fault, Outcome};
 use crate::process::Process;
 use crate::slot::{GATEWAY_USER, ROUTER_USER, Slot};
 use crate::{netns, places, process, wall};
@@ -79,6 +79,23 @@ impl Router {
             .lines()
             .find_map(|l| l.strip_prefix(key)?.strip_prefix(": "));
         line.and_then(|n| n.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// One number of it; `None` while it does not answer.
+    pub fn figure(&self, key: &str) -> Option<u64> {
+        let status = self.status();
+        let mut pairs = status.lines().filter_map(|line| line.split_once(": "));
+        pairs.find(|(name, _)| *name == key)?.1.parse().ok()
+    }
+
+    /// Waits until a number of it has grown to `least`.
+    pub fn wait_for(&mut self, key: &str, least: u64, limit: Duration) -> Outcome<u64> {
+        let what = format!("{key} of routerd at {least}");
+        let reached = wall::until(&what, limit, Duration::from_millis(250), || {
+            self.check()?;
+            Ok(self.figure(key).filter(|now| *now >= least))
+        });
+        reached.map_err(|fault| Fault::new(format!("{fault}\n{}", self.status())))
     }
 
     pub fn log(&self) -> &Path {

@@ -62,6 +62,8 @@ const STEPS: &[Step] = &[
             "ramson-tests",
             "--test",
             "interop",
+            "--test",
+            "interop_transit",
             "--",
             "--ignored",
             "--test-threads=1",

@@ -1,0 +1,236 @@
+//! Against real peers: what our router does for others, as a hop of their tunnels and as their
+//! floodfill.
+//!
+//! Needs root and namespaces, like the other interop tests:
+//! `cargo test -p ramson-tests --test interop_transit -- --ignored --test-threads=1`.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ramson_tests::i2pd::FixedClient;
+use ramson_tests::network::{Network, Plan};
+use ramson_tests::peers::Suite;
+use ramson_tests::probe::{self, Transfer};
+use ramson_tests::router::Router;
+use ramson_tests::router_file::{self, RouterFile};
+use ramson_tests::{places, setup, site, wall};
+
+const TWO_MB: u64 = 2_000_000;
+const SOON: Duration = Duration::from_secs(30);
+const LATER: Duration = Duration::from_secs(120);
+const ONE_HOP: u16 = 9100;
+const THREE_HOPS: u16 = 9101;
+const STEP: Duration = Duration::from_millis(250);
+
+/// Room for the tests' own traffic, which passes us several times.
+const WIDE: &str = "\n[router]\nclass = \"X\"\n\n[transit]\nkbytes_per_second = 20000\n";
+const WIDE_FLOODFILL: &str =
+    "\n[router]\nclass = \"X\"\nfloodfill = true\n\n[transit]\nkbytes_per_second = 20000\n";
+/// So little that the peers' own tests and lookups use it up.
+const NARROW: &str = "\n[transit]\nkbytes_per_second = 1\n";
+
+/// What i2pd warns of without anybody's fault: newcomers, two that dial each other at once, and
+/// somebody who is sought before a floodfill is known.
+const USUAL: &[&str] = &["No profile yet", "already exists. Replaced", "NetDbReq:"];
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A small network and our router in it.
+struct Stage {
+    router: Router,
+    network: Network,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Stage {
+    fn up(floodfills: u8, more: &str) -> Stage {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        setup::ready(&[Suite::Trixie], true).unwrap();
+        let network = Network::up(&Plan {
+            routers: 5,
+            floodfills,
+            hops: 2,
+            log_level: "debug",
+            ..Plan::default()
+        })
+        .unwrap();
+        let router = Router::start_with(network.slot().unwrap(), 2, more).unwrap();
+        Stage {
+            router,
+            network,
+            _alone: alone,
+        }
+    }
+
+    /// Ends our router and starts it again with the same files.
+    fn restart(self, more: &str) -> Stage {
+        let Stage {
+            router,
+            network,
+            _alone,
+        } = self;
+        drop(router);
+        let router = Router::start_with(network.slot().unwrap(), 2, more).unwrap();
+        Stage {
+            router,
+            network,
+            _alone,
+        }
+    }
+
+    /// Our RouterInfo as it lies beside our keys.
+    fn ours(&self) -> (Vec<u8>, RouterFile) {
+        let path = self.network.slot().unwrap().data().join("router.info");
+        let bytes = places::read(&path).unwrap();
+        let file = router_file::parse(&bytes).unwrap();
+        (bytes, file)
+    }
+
+    fn wait_for(&mut self, key: &str, least: u64, limit: Duration) {
+        let begin = wall::now();
+        let now = self.router.wait_for(key, least, limit).unwrap();
+        println!("{key} is {now} after {:.1} s", wall::since(begin));
+    }
+
+    /// The site and two tunnels of the client, all by way of us: alone, and as the middle hop.
+    fn pin(&mut self) {
+        let (bytes, ours) = self.ours();
+        let hash_of = |index: usize| self.network.nodes[index].router_info().unwrap().1.hash;
+        let (first, last) = (hash_of(0), hash_of(1));
+        let site = self.network.site_b32().unwrap();
+        let fixed = |port, hops| FixedClient {
+            port,
+            hops,
+            site: site.clone(),
+        };
+        let clients = vec![
+            fixed(ONE_HOP, vec![ours.hash.clone()]),
+            fixed(THREE_HOPS, vec![first, ours.hash.clone(), last]),
+        ];
+        let publisher = self.network.publisher_mut().unwrap();
+        publisher.end();
+        publisher.settings.site_hops = vec![ours.hash.clone()];
+        publisher.learn(&bytes, &ours).unwrap();
+        publisher.write_files().unwrap();
+        publisher.start().unwrap();
+        let client = self.network.client_mut().unwrap();
+        client.end();
+        client.settings.fixed_clients = clients;
+        client.learn(&bytes, &ours).unwrap();
+        client.write_files().unwrap();
+        client.start().unwrap();
+    }
+
+    /// The site by one of the client's tunnels.
+    fn fetch(&self, port: u16, path: &str, limit: Duration) -> Transfer {
+        let client = self.network.client();
+        let url = format!("http://{}:{port}{path}", client.address);
+        let space = client.namespace.name();
+        probe::curl(space, &url, &self.body(), limit, &[]).unwrap()
+    }
+
+    fn body(&self) -> PathBuf {
+        self.network.folder().join("fixed")
+    }
+
+    fn fetch_all(&mut self, port: u16) {
+        let begin = wall::now();
+        let mut last = None;
+        let page = wall::until("page by our tunnel", LATER, STEP, || {
+            self.network.check()?;
+            self.router.check()?;
+            let got = self.fetch(port, "/", Duration::from_secs(10));
+            let ok = got.is_ok();
+            last = Some(got);
+            Ok(ok.then_some(()))
+        });
+        page.unwrap_or_else(|f| panic!("{f}: {last:?}\n{}", self.router.status()));
+        let waited = wall::since(begin);
+        let got = self.fetch(port, &format!("/bytes/{TWO_MB}"), LATER);
+        assert!(got.is_ok(), "{got:?}\n{}", self.router.status());
+        site::check_bytes(&self.body(), TWO_MB).unwrap();
+        let rate = got.megabytes_per_s();
+        println!("port {port}: first page after {waited:.1} s, 2 MB at {rate:.2} MB/s");
+    }
+
+    /// i2pd's own client opens the site.
+    fn first_page(&mut self) {
+        let begin = wall::now();
+        if let Err(fault) = self.network.first_page(LATER) {
+            panic!("{fault}\n{}", self.router.status());
+        }
+        println!("the client's page after {:.1} s", wall::since(begin));
+    }
+
+    /// What the peers' logs hold against us.
+    fn complaints(&self) -> Vec<String> {
+        let (hash, address) = (self.ours().1.hash, self.network.slot().unwrap().address);
+        let short = format!("({})", &hash[..4]);
+        let names = [hash, short, address.to_string()];
+        let logs: Vec<String> = self.network.nodes.iter().map(|node| node.log()).collect();
+        logs.iter()
+            .flat_map(|log| log.lines())
+            .filter(|line| line.contains("/warn") || line.contains("/error"))
+            .filter(|line| names.iter().any(|name| line.contains(name.as_str())))
+            .filter(|line| USUAL.iter().all(|usual| !line.contains(usual)))
+            .map(str::to_string)
+            .collect()
+    }
+}
+
+/// Others build tunnels through us without being told to; tunnels that are bound to us carry every
+/// byte in each role; a restart with the same files is the same router to all, and one that has no
+/// bandwidth to spare refuses.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn transit() {
+    let mut stage = Stage::up(3, WIDE);
+    stage.wait_for("netdb.published", 1, SOON);
+    stage.wait_for("transit.accepted", 1, LATER);
+    stage.pin();
+    stage.fetch_all(ONE_HOP);
+    stage.fetch_all(THREE_HOPS);
+    for role in ["gateways", "participants", "endpoints"] {
+        stage.wait_for(&format!("transit.{role}"), 1, SOON);
+    }
+    // One fetch turns around at us, the other one passes us twice.
+    stage.wait_for("bandwidth.transit_bytes", 3 * TWO_MB, SOON);
+    let complaints = stage.complaints();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+
+    let before = stage.ours().1.hash;
+    let mut stage = stage.restart(NARROW);
+    assert_eq!(before, stage.ours().1.hash);
+    stage.wait_for("peers", 3, SOON);
+    stage.wait_for("netdb.published", 1, SOON);
+    stage.wait_for("transit.accepted", 1, LATER);
+    stage.wait_for("transit.refused", 1, LATER);
+}
+
+/// We are the only floodfill: the site's LeaseSet comes to us and is found by us; then a peer that
+/// knows nobody else finds the rest of the network with our help.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn floodfill() {
+    let mut stage = Stage::up(0, WIDE_FLOODFILL);
+    stage.first_page();
+    stage.wait_for("netdb.lease_sets", 1, SOON);
+    let log = stage.network.publisher().log();
+    assert!(log.contains("LeaseSet confirmed"), "not acknowledged");
+
+    let (bytes, ours) = stage.ours();
+    let long = stage.router.figure("transit.accepted_long").unwrap();
+    let client = stage.network.client_mut().unwrap();
+    client.end();
+    client.forget_all().unwrap();
+    client.learn(&bytes, &ours).unwrap();
+    client.start().unwrap();
+    // i2pd's very first tunnel is built by long records.
+    stage.wait_for("transit.accepted_long", long + 1, SOON);
+    stage.first_page();
+    let complaints = stage.complaints();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
