@@ -223,7 +223,7 @@ impl Links {
         match self.conns.get(&s).map(|c| &c.state) {
             Some(State::Open(_)) => self.link_gone(now, rng, s, LinkDown::Closed),
             Some(State::Connecting { .. }) => self.connect_failed(now, s),
-            Some(State::Dialling { .. }) => self.dial_failed(s, LinkDown::Handshake),
+            Some(State::Dialling { .. }) => self.dial_failed(now, s, LinkDown::Handshake),
             Some(State::Answering(_)) => self.answer_failed(s),
             Some(State::Tarpit { .. }) => {
                 self.remove(s);
@@ -403,7 +403,7 @@ impl Links {
             }
             Some(State::Dialling { .. }) => {
                 self.out.push_back(LinksOutput::Close { socket: s });
-                self.dial_failed(s, LinkDown::Handshake);
+                self.dial_failed(now, s, LinkDown::Handshake);
             }
             Some(State::Answering(_)) => {
                 self.out.push_back(LinksOutput::Close { socket: s });

@@ -14,6 +14,8 @@ pub mod peers;
 pub mod snapshot;
 mod switch;
 pub mod tags;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{Config, RouterKeys};
 use crate::dest::isolation::Isolation;
@@ -73,6 +75,8 @@ pub struct Router {
     tags: tags::Tags,
     hosts: Hosts,
     connected: BTreeSet<RouterHash>,
+    /// Closest hops of our inbound tunnels that could not be dialled, and when to try again.
+    redials: BTreeMap<RouterHash, Instant>,
     dests: BTreeMap<PoolId, LocalDest>,
     isolation: Isolation,
     next_pool: u32,
@@ -166,6 +170,7 @@ impl Router {
     fn tick(&mut self, now: Now) {
         self.tags.expire(now.mono);
         self.peers.tick(now);
+        self.redial(now);
         if self.next_renew <= now.mono {
             self.next_renew = now.mono + own_info::RENEW;
             self.renew_info(now);

@@ -355,10 +355,16 @@ impl Tunnels {
     /// A link ended. The closest hop of an inbound tunnel is dialled again: it may have no other
     /// way to reach us.
     pub fn link_lost(&mut self, peer: RouterHash) {
-        let mut live = self.inbound.values().filter(|t| t.listed());
-        if live.any(|t| t.hops.last() == Some(&peer)) {
+        if self.needs_link(peer) {
             self.outputs.push_back(TunnelOutput::Dial(peer));
         }
+    }
+
+    /// Whether the router is the closest hop of an inbound tunnel.
+    #[must_use]
+    pub fn needs_link(&self, peer: RouterHash) -> bool {
+        let mut live = self.inbound.values().filter(|t| t.listed());
+        live.any(|t| t.hops.last() == Some(&peer))
     }
 
     /// What to do next.

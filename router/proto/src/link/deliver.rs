@@ -121,6 +121,10 @@ impl Links {
             }
             return;
         }
+        if !self.dials.contains_key(&to) && self.waiting.is_paused(now.mono, &to) {
+            drops[class as usize] += 1;
+            return;
+        }
         let new = self.waiting.push(now.mono, to, class, message, drops);
         if self.dials.contains_key(&to) {
             self.waiting.dialling(&to);

@@ -30,10 +30,10 @@ impl Links {
         addresses.truncate(limits::LINK_DIAL_ADDRESSES);
         addresses.reverse();
         let Some(first) = addresses.pop() else {
-            return self.no_link(&peer, LinkDown::NoAddress);
+            return self.no_link(now, &peer, LinkDown::NoAddress);
         };
         if self.dials.len() >= limits::LINK_PENDING_MAX {
-            return self.no_link(&peer, LinkDown::Unreachable);
+            return self.no_link(now, &peer, LinkDown::Unreachable);
         }
         if self.peers.len() >= self.links_max {
             self.evict(now, rng);
@@ -75,7 +75,7 @@ impl Links {
         let draw = Draw::new(&self.local, rng);
         let Ok((state, message1)) = Initiator::new(&self.local, &target, now, draw) else {
             self.out.push_back(LinksOutput::Close { socket: s });
-            return self.dial_failed(s, LinkDown::Handshake);
+            return self.dial_failed(now, s, LinkDown::Handshake);
         };
         if let Some(conn) = self.conns.get_mut(&s) {
             conn.progress = now.mono;
@@ -101,7 +101,7 @@ impl Links {
             Some(next) => self.connect(now, peer, next, rest),
             None => {
                 self.stats.failed_out += 1;
-                self.no_link(&peer, LinkDown::Unreachable);
+                self.no_link(now, &peer, LinkDown::Unreachable);
             }
         }
     }
@@ -134,24 +134,25 @@ impl Links {
                     self.event(LinkEvent::Skew { from: peer, secs });
                 }
                 self.out.push_back(LinksOutput::Close { socket: s });
-                self.dial_failed(s, LinkDown::Handshake);
+                self.dial_failed(now, s, LinkDown::Handshake);
             }
         }
     }
 
     /// The dial on this socket is over without a link.
-    pub(super) fn dial_failed(&mut self, s: SocketId, why: LinkDown) {
+    pub(super) fn dial_failed(&mut self, now: Now, s: SocketId, why: LinkDown) {
         let Some(conn) = self.remove(s) else {
             return;
         };
         if let State::Connecting { peer, .. } | State::Dialling { peer, .. } = conn.state {
             self.dials.remove(&peer);
             self.stats.failed_out += 1;
-            self.no_link(&peer, why);
+            self.no_link(now, &peer, why);
         }
     }
 
-    fn no_link(&mut self, peer: &RouterHash, why: LinkDown) {
+    fn no_link(&mut self, now: Now, peer: &RouterHash, why: LinkDown) {
+        self.waiting.failed(now.mono, *peer);
         self.waiting.forget(peer, &mut self.stats.dropped);
         if !self.peers.contains_key(peer) {
             self.event(LinkEvent::Down { peer: *peer, why });

@@ -102,6 +102,28 @@ fn failed_dials_are_told() {
 }
 
 #[test]
+fn messages_alone_do_not_dial_again_at_once() {
+    let mut w = World::new(2);
+    w.deaf[1] = true;
+    w.dial(0, 1);
+    w.run(SECOND * 6);
+    let wanted = |w: &World| {
+        let events = w.events[0].iter();
+        events
+            .filter(|e| matches!(e, LinkEvent::WantRouter { .. }))
+            .count()
+    };
+    for n in 0..50 {
+        w.send(0, 1, Class::Transit, message(n, 10));
+    }
+    assert_eq!(wanted(&w), 0);
+    assert_eq!(w.nodes[0].stats().dropped, [50, 0, 0]);
+    w.run(SECOND * 5);
+    w.send(0, 1, Class::Transit, message(1, 10));
+    assert_eq!(wanted(&w), 1);
+}
+
+#[test]
 fn a_new_inbound_link_replaces_and_the_old_one_goes_quietly() {
     let mut w = World::new(2);
     w.dial(0, 1);

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 const WAIT: Duration = Duration::from_secs(5);
 /// How long in all when a dial is under way.
 const WAIT_DIAL: Duration = Duration::from_secs(10);
+/// After a dial failed, messages alone cause no other one for this time.
+const PAUSE: Duration = Duration::from_secs(5);
 
 struct Target {
     since: Instant,
@@ -37,6 +39,7 @@ impl Target {
 #[derive(Default)]
 pub struct Waiting {
     targets: BTreeMap<RouterHash, Target>,
+    failed: BTreeMap<RouterHash, Instant>,
 }
 
 impl Waiting {
@@ -75,6 +78,20 @@ impl Waiting {
         target.bytes += n;
         target.messages.push_back((class, message));
         !known
+    }
+
+    /// A dial failed. Above [`limits::LINK_WAIT_TARGETS`] it is not remembered.
+    pub fn failed(&mut self, now: Instant, to: RouterHash) {
+        self.failed.retain(|_, at| now.since(*at) < PAUSE);
+        if self.failed.len() < limits::LINK_WAIT_TARGETS {
+            self.failed.insert(to, now);
+        }
+    }
+
+    /// Whether a dial has failed so lately that a message is no reason for another one.
+    #[must_use]
+    pub fn is_paused(&self, now: Instant, to: &RouterHash) -> bool {
+        self.failed.get(to).is_some_and(|at| now.since(*at) < PAUSE)
     }
 
     /// A dial to the router is under way: its messages wait longer.

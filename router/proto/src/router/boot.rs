@@ -81,6 +81,7 @@ impl Router {
             tags: super::tags::Tags::default(),
             hosts: saved.hosts,
             connected: BTreeSet::new(),
+            redials: BTreeMap::new(),
             dests: BTreeMap::new(),
             isolation: Isolation::default(),
             next_pool: EXPLORATORY.0 + 1,

@@ -16,6 +16,8 @@ use std::sync::Arc;
 const LATE: Duration = Duration::from_secs(60);
 const EARLY: Duration = Duration::from_secs(180);
 
+/// A closest hop of ours that could not be dialled is tried again after this time.
+const REDIAL: Duration = Duration::from_secs(15);
 /// Percent of its bandwidth from which on transit is busy, and below which it is no more.
 const BUSY_FROM: u128 = 90;
 const BUSY_UNTIL: u128 = 70;
@@ -90,9 +92,25 @@ impl Router {
             | LinkDown::Closed
             | LinkDown::Idle => {}
         }
-        self.connected.remove(&peer);
-        // Routers that cannot dial us reach our inbound tunnels only over links that we keep.
-        self.tunnels.link_lost(peer);
+        // Routers that cannot dial us reach our inbound tunnels only over links that we keep. One
+        // that refuses is not asked again at once: it would be without end.
+        if self.connected.remove(&peer) {
+            self.tunnels.link_lost(peer);
+        } else if self.tunnels.needs_link(peer) {
+            self.redials.insert(peer, now.mono + REDIAL);
+        }
+    }
+
+    /// Closest hops whose dial failed some time ago are tried again while a tunnel needs them.
+    pub(in crate::router) fn redial(&mut self, now: Now) {
+        let due: Vec<RouterHash> = self
+            .redials
+            .extract_if(.., |_, at| *at <= now.mono)
+            .map(|(peer, _)| peer)
+            .collect();
+        for peer in due {
+            self.tunnels.link_lost(peer);
+        }
     }
 
     /// A link has something for a router that it is not connected to.
