@@ -66,6 +66,15 @@ pub struct Network {
 impl Network {
     /// Builds and starts everything; returns when the processes run, not when tunnels stand.
     pub fn up(plan: &Plan) -> Outcome<Network> {
+        Network::up_after(plan, |_| Ok(()))
+    }
+
+    /// The same, but when all have keys and know each other, and before they are started for good,
+    /// `prepare` may change what they know and do.
+    pub fn up_after(
+        plan: &Plan,
+        prepare: impl FnOnce(&mut Network) -> Outcome<()>,
+    ) -> Outcome<Network> {
         stop::install()?;
         if plan.routers < 3 || plan.suites.is_empty() {
             return Err(Fault::new("a network needs three routers and a suite"));
@@ -98,6 +107,7 @@ impl Network {
         };
         network.make_keys()?;
         network.keys_s = wall::since(started);
+        prepare(&mut network)?;
         network.started = wall::now();
         for node in &mut network.nodes {
             node.start()?;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ramson_tests::fault::Outcome;
 use ramson_tests::i2pd::FixedClient;
 use ramson_tests::network::{Network, Plan};
 use ramson_tests::peers::Suite;
@@ -29,8 +30,8 @@ const STEP: Duration = Duration::from_millis(250);
 const WIDE: &str = "\n[router]\nclass = \"X\"\n\n[transit]\nkbytes_per_second = 20000\n";
 const WIDE_FLOODFILL: &str =
     "\n[router]\nclass = \"X\"\nfloodfill = true\n\n[transit]\nkbytes_per_second = 20000\n";
-/// So little that the peers' own tests and lookups use it up.
-const NARROW: &str = "\n[transit]\nkbytes_per_second = 1\n";
+/// Full with the first tunnel.
+const NARROW: &str = "\n[transit]\ntunnels = 1\n";
 
 /// What i2pd warns of without anybody's fault: newcomers, two that dial each other at once, and
 /// somebody who is sought before a floodfill is known.
@@ -46,17 +47,28 @@ struct Stage {
 }
 
 impl Stage {
-    fn up(floodfills: u8, more: &str) -> Stage {
+    /// A network whose routers are prepared knowing ours, which is started last.
+    fn up(
+        floodfills: u8,
+        more: &str,
+        prepare: impl FnOnce(&mut Network, &[u8], &RouterFile) -> Outcome<()>,
+    ) -> Stage {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         setup::ready(&[Suite::Trixie], true).unwrap();
-        let network = Network::up(&Plan {
-            routers: 5,
+        let plan = Plan {
+            routers: 6,
             floodfills,
             hops: 2,
             log_level: "debug",
             ..Plan::default()
-        })
-        .unwrap();
+        };
+        let network = Network::up_after(&plan, |network| {
+            // A short run for its keys.
+            drop(Router::start_with(network.slot()?, 2, more)?);
+            let (bytes, file) = ours(network)?;
+            prepare(network, &bytes, &file)
+        });
+        let network = network.unwrap();
         let router = Router::start_with(network.slot().unwrap(), 2, more).unwrap();
         Stage {
             router,
@@ -81,47 +93,14 @@ impl Stage {
         }
     }
 
-    /// Our RouterInfo as it lies beside our keys.
-    fn ours(&self) -> (Vec<u8>, RouterFile) {
-        let path = self.network.slot().unwrap().data().join("router.info");
-        let bytes = places::read(&path).unwrap();
-        let file = router_file::parse(&bytes).unwrap();
-        (bytes, file)
+    fn hash(&self) -> String {
+        ours(&self.network).unwrap().1.hash
     }
 
     fn wait_for(&mut self, key: &str, least: u64, limit: Duration) {
         let begin = wall::now();
         let now = self.router.wait_for(key, least, limit).unwrap();
         println!("{key} is {now} after {:.1} s", wall::since(begin));
-    }
-
-    /// The site and two tunnels of the client, all by way of us: alone, and as the middle hop.
-    fn pin(&mut self) {
-        let (bytes, ours) = self.ours();
-        let hash_of = |index: usize| self.network.nodes[index].router_info().unwrap().1.hash;
-        let (first, last) = (hash_of(0), hash_of(1));
-        let site = self.network.site_b32().unwrap();
-        let fixed = |port, hops| FixedClient {
-            port,
-            hops,
-            site: site.clone(),
-        };
-        let clients = vec![
-            fixed(ONE_HOP, vec![ours.hash.clone()]),
-            fixed(THREE_HOPS, vec![first, ours.hash.clone(), last]),
-        ];
-        let publisher = self.network.publisher_mut().unwrap();
-        publisher.end();
-        publisher.settings.site_hops = vec![ours.hash.clone()];
-        publisher.learn(&bytes, &ours).unwrap();
-        publisher.write_files().unwrap();
-        publisher.start().unwrap();
-        let client = self.network.client_mut().unwrap();
-        client.end();
-        client.settings.fixed_clients = clients;
-        client.learn(&bytes, &ours).unwrap();
-        client.write_files().unwrap();
-        client.start().unwrap();
     }
 
     /// The site by one of the client's tunnels.
@@ -167,7 +146,7 @@ impl Stage {
 
     /// What the peers' logs hold against us.
     fn complaints(&self) -> Vec<String> {
-        let (hash, address) = (self.ours().1.hash, self.network.slot().unwrap().address);
+        let (hash, address) = (self.hash(), self.network.slot().unwrap().address);
         let short = format!("({})", &hash[..4]);
         let names = [hash, short, address.to_string()];
         let logs: Vec<String> = self.network.nodes.iter().map(|node| node.log()).collect();
@@ -181,16 +160,44 @@ impl Stage {
     }
 }
 
-/// Others build tunnels through us without being told to; tunnels that are bound to us carry every
-/// byte in each role; a restart with the same files is the same router to all, and one that has no
-/// bandwidth to spare refuses.
+/// Our RouterInfo as it lies beside our keys.
+fn ours(network: &Network) -> Outcome<(Vec<u8>, RouterFile)> {
+    let bytes = places::read(&network.slot()?.data().join("router.info"))?;
+    let file = router_file::parse(&bytes)?;
+    Ok((bytes, file))
+}
+
+/// The site and two tunnels of the client, all by way of us: alone, and as the middle hop.
+fn pin(network: &mut Network, bytes: &[u8], ours: &RouterFile) -> Outcome<()> {
+    let hash_of = |index: usize| network.nodes[index].router_info().unwrap().1.hash;
+    let (first, last) = (hash_of(0), hash_of(1));
+    let site = network.site_b32()?;
+    let fixed = |port, hops| FixedClient {
+        port,
+        hops,
+        site: site.clone(),
+    };
+    let clients = vec![
+        fixed(ONE_HOP, vec![ours.hash.clone()]),
+        fixed(THREE_HOPS, vec![first, ours.hash.clone(), last]),
+    ];
+    let publisher = network.publisher_mut()?;
+    publisher.settings.site_hops = vec![ours.hash.clone()];
+    publisher.learn(bytes, ours)?;
+    publisher.write_files()?;
+    let client = network.client_mut()?;
+    client.settings.fixed_clients = clients;
+    client.learn(bytes, ours)?;
+    client.write_files()
+}
+
+/// Tunnels that are bound to us carry every byte in each role; a restart with the same files is
+/// the same router to all, and one that is full says so.
 #[test]
 #[ignore = "needs root and namespaces"]
 fn transit() {
-    let mut stage = Stage::up(3, WIDE);
+    let mut stage = Stage::up(3, WIDE, pin);
     stage.wait_for("netdb.published", 1, SOON);
-    stage.wait_for("transit.accepted", 1, LATER);
-    stage.pin();
     stage.fetch_all(ONE_HOP);
     stage.fetch_all(THREE_HOPS);
     for role in ["gateways", "participants", "endpoints"] {
@@ -201,45 +208,41 @@ fn transit() {
     let complaints = stage.complaints();
     assert!(complaints.is_empty(), "{complaints:#?}");
 
-    let before = stage.ours().1.hash;
+    let before = stage.hash();
     let mut stage = stage.restart(NARROW);
-    assert_eq!(before, stage.ours().1.hash);
+    assert_eq!(before, stage.hash());
     stage.wait_for("peers", 3, SOON);
     stage.wait_for("netdb.published", 1, SOON);
     stage.wait_for("transit.accepted", 1, LATER);
     stage.wait_for("transit.refused", 1, LATER);
 }
 
-/// We are the only floodfill: the site's LeaseSet comes to us; a client that knows nobody else
-/// finds it by us, and the rest of the network too.
+/// We are the only floodfill: the site's LeaseSet comes to us and is found by us. Then a peer goes
+/// away for a moment and comes back knowing nobody else.
 #[test]
 #[ignore = "needs root and namespaces"]
 fn floodfill() {
-    let mut stage = Stage::up(0, WIDE_FLOODFILL);
-    stage.wait_for("peers", 3, SOON);
-    let (bytes, ours) = stage.ours();
-    // i2pd stores a LeaseSet when its tunnels come up and not again for minutes: it has to know us
-    // by then.
-    let publisher = stage.network.publisher_mut().unwrap();
-    publisher.end();
-    publisher.learn(&bytes, &ours).unwrap();
-    publisher.start().unwrap();
-    stage.wait_for("netdb.lease_sets", 1, LATER);
+    let mut stage = Stage::up(0, WIDE_FLOODFILL, |network, bytes, ours| {
+        let mut nodes = network.nodes.iter();
+        nodes.try_for_each(|node| node.learn(bytes, ours))
+    });
+    stage.first_page();
+    stage.wait_for("netdb.lease_sets", 1, SOON);
+    let log = stage.network.publisher().log();
+    assert!(log.contains("LeaseSet confirmed"), "not acknowledged");
+    let complaints = stage.complaints();
+    assert!(complaints.is_empty(), "{complaints:#?}");
 
+    let (bytes, ours) = ours(&stage.network).unwrap();
     let long = stage.router.figure("transit.accepted_long").unwrap();
     let client = stage.network.client_mut().unwrap();
     client.end();
+    wall::pause(Duration::from_secs(2)).unwrap();
+    let failed = stage.router.figure("links.failed").unwrap();
+    assert!(failed < 50, "{failed} dials of a peer that is away");
     client.forget_all().unwrap();
     client.learn(&bytes, &ours).unwrap();
     client.start().unwrap();
     // i2pd's very first tunnel is built by long records.
     stage.wait_for("transit.accepted_long", long + 1, SOON);
-    stage.first_page();
-    // Two peers have been away for a moment: what cannot be dialled is not dialled without end.
-    let failed = stage.router.figure("links.failed").unwrap();
-    assert!(failed < 50, "{failed} dials failed");
-    let log = stage.network.publisher().log();
-    assert!(log.contains("LeaseSet confirmed"), "not acknowledged");
-    let complaints = stage.complaints();
-    assert!(complaints.is_empty(), "{complaints:#?}");
 }
