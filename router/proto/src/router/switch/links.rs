@@ -105,10 +105,12 @@ impl Router {
     pub(in crate::router) fn redial(&mut self, now: Now) {
         let due: Vec<RouterHash> = self
             .redials
-            .extract_if(.., |_, at| *at <= now.mono)
-            .map(|(peer, _)| peer)
+            .iter()
+            .filter(|(_, at)| **at <= now.mono)
+            .map(|(peer, _)| *peer)
             .collect();
         for peer in due {
+            self.redials.remove(&peer);
             self.tunnels.link_lost(peer);
         }
     }
