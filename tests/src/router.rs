@@ -81,19 +81,12 @@ impl Router {
         line.and_then(|n| n.trim().parse().ok()).unwrap_or(0)
     }
 
-    /// One number of it; `None` while it does not answer.
-    pub fn figure(&self, key: &str) -> Option<u64> {
-        let status = self.status();
-        let mut pairs = status.lines().filter_map(|line| line.split_once(": "));
-        pairs.find(|(name, _)| *name == key)?.1.parse().ok()
-    }
-
     /// Waits until a number of it has grown to `least`.
     pub fn wait_for(&mut self, key: &str, least: u64, limit: Duration) -> Outcome<u64> {
         let what = format!("{key} of routerd at {least}");
         let reached = wall::until(&what, limit, Duration::from_millis(250), || {
             self.check()?;
-            Ok(self.figure(key).filter(|now| *now >= least))
+            Ok(Some(self.number(key)).filter(|now| *now >= least))
         });
         reached.map_err(|fault| Fault::new(format!("{fault}\n{}", self.status())))
     }

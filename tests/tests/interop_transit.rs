@@ -234,11 +234,11 @@ fn floodfill() {
     assert!(complaints.is_empty(), "{complaints:#?}");
 
     let (bytes, ours) = ours(&stage.network).unwrap();
-    let long = stage.router.figure("transit.accepted_long").unwrap();
+    let long = stage.router.number("transit.accepted_long");
     let client = stage.network.client_mut().unwrap();
     client.end();
     wall::pause(Duration::from_secs(2)).unwrap();
-    let failed = stage.router.figure("links.failed").unwrap();
+    let failed = stage.router.number("links.failed");
     assert!(failed < 50, "{failed} dials of a peer that is away");
     client.forget_all().unwrap();
     client.learn(&bytes, &ours).unwrap();
