@@ -123,37 +123,6 @@ fn slow_reader(lan: &Lan) {
     assert!(seconds > 3.5, "not slow: {seconds} s");
 }
 
-/// What we are to others: the only floodfill of a network, and a hop of its tunnels. The site's
-/// LeaseSet reaches i2pd's client through us, and transit carries data.
-#[test]
-#[ignore = "needs root and namespaces"]
-fn peers_use_our_floodfill_and_our_hops() {
-    let _alone = alone(&[Suite::Trixie]);
-    let mut network = Network::up(&Plan {
-        floodfills: 0,
-        ..plan(&[Suite::Trixie])
-    })
-    .unwrap();
-    let more = "\n[router]\nfloodfill = true\nclass = \"X\"\n";
-    let mut router = Router::start_with(network.slot().unwrap(), 3, more).unwrap();
-    network.first_page(FIRST_PAGE).unwrap();
-    router.check().unwrap();
-    let stored = wall::until("LeaseSet", FIRST_PAGE, Duration::from_secs(1), || {
-        Ok((router.number("netdb.lease_sets") > 0).then_some(()))
-    });
-    stored.unwrap_or_else(|fault| panic!("{fault}\n{}", router.status()));
-    let limit = Duration::from_secs(120);
-    let carried = wall::until("transit data", limit, Duration::from_secs(1), || {
-        let got = network.fetch(&two_mb(), Duration::from_secs(60))?;
-        let whole = got.is_ok() && site::check_bytes(&network.fetched(), TWO_MB).is_ok();
-        let bytes = router.number("bandwidth.transit_bytes");
-        Ok((whole && bytes > 100_000).then_some(bytes))
-    });
-    let carried = carried.unwrap_or_else(|fault| panic!("{fault}\n{}", router.status()));
-    assert!(router.number("transit.accepted") > 0, "{}", router.status());
-    println!("carried {carried} bytes for others");
-}
-
 /// The product: a LAN client that knows nothing of I2P opens a site by its name.
 fn client_opens_site(suites: &[Suite]) {
     let _alone = alone(suites);
