@@ -14,6 +14,7 @@ mod rtt;
 mod send;
 mod strays;
 mod window;
+mod withhold;
 
 pub use config::StreamConfig;
 pub use event::{ResetWhy, StreamError, StreamEvent, StreamId, StreamStats, Transmit};

@@ -15,8 +15,9 @@ pub struct StreamConfig {
     pub window_max: u32,
     /// Bytes written that are kept until they are acknowledged.
     pub send_buffer: usize,
-    /// Bytes received that the application has not consumed; the peer is choked at three
-    /// quarters. Above the largest window of a peer, or loss of the surplus follows.
+    /// Bytes received that the application has not consumed. Beyond a fifth of it
+    /// acknowledgements are withheld; the rest takes the largest window of a peer (i2pd: 512
+    /// packets, 886 kB).
     pub receive_buffer: usize,
     /// How long a SYN or the answer to one waits for bytes to carry.
     pub syn_hold: Duration,
@@ -45,7 +46,7 @@ impl Default for StreamConfig {
             window_start: 12,
             window_max: 512,
             send_buffer: 1 << 20,
-            receive_buffer: 1 << 20,
+            receive_buffer: 5 << 18,
             syn_hold: Duration::from_millis(15),
             connect_timeout: Duration::from_secs(60),
             keepalive: Duration::from_secs(90),

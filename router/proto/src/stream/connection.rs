@@ -153,6 +153,7 @@ impl Connection {
 
     pub(crate) fn consume(&mut self, now: Instant, n: usize) {
         self.recv.consume(now, n);
+        self.moved = now;
     }
 
     pub(crate) fn finish(&mut self, now: Instant) {
@@ -374,9 +375,12 @@ impl Connection {
         .min()
     }
 
-    /// Whether idleness makes us send CLOSE: the application is done, or the peer is.
+    /// Whether idleness makes us send CLOSE: the application is done, or the peer is. A reader
+    /// that pauses is not idle.
     fn ends_when_idle(&self) -> bool {
-        self.send.close_seq.is_none() && (self.fin != Fin::Open || self.recv.is_closed())
+        self.send.close_seq.is_none()
+            && self.recv.unread() == 0
+            && (self.fin != Fin::Open || self.recv.is_closed())
     }
 
     fn can_ack(&self) -> bool {
@@ -467,8 +471,6 @@ impl Connection {
 
     /// Acknowledgement of everything received, for packets that come after the end.
     pub(crate) fn last_words(&mut self, now: Instant) -> Packet {
-        let mut p = self.packet(now);
-        p.delay = None;
-        p
+        self.packet(now)
     }
 }

@@ -1,6 +1,7 @@
 //! The receiving half of a stream: order, what to acknowledge and when, how much to take in
-//! (i2p spec/streaming, ackThrough and NACKs; i2p docs/api/streaming, Choking).
+//! (i2p spec/streaming, ackThrough and NACKs).
 
+use super::withhold::Withhold;
 use crate::limits::{STREAM_AHEAD_MAX, STREAM_NACKS_MAX};
 use crate::time::Instant;
 use core::time::Duration;
@@ -14,8 +15,13 @@ const ACK_EVERY: u32 = 8;
 const FIRST: u32 = 64;
 /// Packets after which an acknowledgement is due while some are missing.
 const ACK_EVERY_GAP: u32 = 2;
-/// How often an end of choking is said when no data answers it.
-const UNCHOKE_REPEATS: u8 = 4;
+/// How long an acknowledgement waits for the reader to take more.
+const READING: Duration = Duration::from_millis(20);
+/// How often packets that are sent again are answered while acknowledgements are withheld: each
+/// answer makes i2pd repeat all of them.
+const REPEATED: Duration = Duration::from_secs(1);
+/// The part of the buffer that may be unread before acknowledgements are withheld.
+const UNREAD: usize = 5;
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +49,7 @@ pub(crate) struct RecvSide {
     given: usize,
     limit: usize,
     closed: bool,
-    choking: bool,
-    unchoke: u8,
-    unchoke_at: Option<Instant>,
+    withhold: Withhold,
     received: u32,
     unacked: u32,
     ack_at: Option<Instant>,
@@ -64,9 +68,7 @@ impl RecvSide {
             given: 0,
             limit,
             closed: false,
-            choking: false,
-            unchoke: 0,
-            unchoke_at: None,
+            withhold: Withhold::new(limit / UNREAD),
             received: 0,
             unacked: 0,
             ack_at: None,
@@ -84,6 +86,11 @@ impl RecvSide {
         self.closed
     }
 
+    /// Bytes in order that the application has not consumed.
+    pub(crate) const fn unread(&self) -> usize {
+        self.ready.len() + self.given
+    }
+
     fn has_gap(&self) -> bool {
         !self.held.is_empty()
     }
@@ -98,36 +105,36 @@ impl RecvSide {
         close: bool,
         delay: Duration,
     ) -> Verdict {
-        self.unchoke = 0;
-        self.unchoke_at = None;
         let verdict = self.place(seq, payload, close);
-        if verdict == Verdict::New {
-            self.unchoke(now);
-        }
+        self.withhold.update(now, self.unread());
+        let withheld = !self.withhold.is_empty();
         match verdict {
             Verdict::New => {
                 self.received = self.received.saturating_add(1);
                 self.unacked += 1;
-                let every = if self.has_gap() {
-                    ACK_EVERY_GAP
-                } else if self.received < FIRST {
-                    ACK_EVERY_FIRST
-                } else {
-                    ACK_EVERY
-                };
-                self.ack_by(
-                    now,
-                    if self.unacked >= every {
-                        Duration::ZERO
-                    } else {
-                        delay
-                    },
-                );
+                if !withheld {
+                    self.ack_new(now, delay);
+                }
             }
             // The sender missed an acknowledgement; a burst of such packets gets one answer.
-            Verdict::Duplicate | Verdict::Dropped => self.ack_by(now, Duration::from_millis(5)),
+            Verdict::Duplicate | Verdict::Dropped => {
+                let answer = Duration::from_millis(5);
+                self.ack_by(now, if withheld { REPEATED } else { answer });
+            }
         }
         verdict
+    }
+
+    fn ack_new(&mut self, now: Instant, delay: Duration) {
+        let every = if self.has_gap() {
+            ACK_EVERY_GAP
+        } else if self.received < FIRST {
+            ACK_EVERY_FIRST
+        } else {
+            ACK_EVERY
+        };
+        let due = self.unacked >= every;
+        self.ack_by(now, if due { Duration::ZERO } else { delay });
     }
 
     fn place(&mut self, seq: u32, payload: Vec<u8>, close: bool) -> Verdict {
@@ -137,10 +144,9 @@ impl RecvSide {
         if self.closed || seq - self.next > STREAM_AHEAD_MAX {
             return Verdict::Dropped;
         }
-        let kept = self.ready.len() + self.given;
+        let room = self.limit.saturating_sub(self.unread());
         if seq == self.next {
-            if kept >= self.limit && !payload.is_empty() {
-                self.choking = true;
+            if room == 0 && !payload.is_empty() {
                 return Verdict::Dropped;
             }
             let gap = self.has_gap();
@@ -155,8 +161,7 @@ impl RecvSide {
                 self.unacked = self.unacked.max(ACK_EVERY);
             }
         } else {
-            if kept + self.held_bytes + payload.len() > self.limit {
-                self.choking = true;
+            if self.held_bytes + payload.len() > room {
                 return Verdict::Dropped;
             }
             if seq > self.highest.saturating_add(1) || !self.has_gap() {
@@ -167,21 +172,19 @@ impl RecvSide {
             self.held_bytes += payload.len();
             self.held.insert(seq, Held { payload, close });
         }
-        // Three quarters full: the rest is for what is on its way.
-        if self.ready.len() + self.given > self.limit / 4 * 3 && !self.choking {
-            self.choking = true;
-            self.unacked = self.unacked.max(ACK_EVERY);
-        }
         Verdict::New
     }
 
     fn take(&mut self, payload: Vec<u8>, close: bool) {
+        self.withhold.take(self.next, payload.len());
         self.next = self.next.saturating_add(1);
         if self.closed {
             return;
         }
         if close {
             self.closed = true;
+            // Nothing more will come: there is nothing to hold back.
+            self.withhold.release_all();
             self.unacked = self.unacked.max(ACK_EVERY);
         }
         if !self.discard {
@@ -211,16 +214,13 @@ impl RecvSide {
     /// The application is done with `n` bytes.
     pub(crate) fn consume(&mut self, now: Instant, n: usize) {
         self.given = self.given.saturating_sub(n);
-        self.unchoke(now);
-    }
-
-    /// Says that there is room again when half of it is free.
-    fn unchoke(&mut self, now: Instant) {
-        let kept = self.ready.len() + self.given + self.held_bytes;
-        if self.choking && kept <= self.limit / 2 {
-            self.choking = false;
-            self.unchoke = UNCHOKE_REPEATS;
+        if self.withhold.update(now, self.unread()) == 0 {
+            return;
+        }
+        if self.withhold.is_empty() {
             self.ack_by(now, Duration::ZERO);
+        } else {
+            self.ack_by(now, READING);
         }
     }
 
@@ -242,36 +242,22 @@ impl RecvSide {
 
     /// When a plain acknowledgement has to go.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match (self.ack_at, self.unchoke_at) {
+        match (self.ack_at, self.withhold.deadline()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
     }
 
-    /// Fills in what a packet says about our side: (ackThrough, NACKs, delay); the pending
-    /// acknowledgement is done with. `rtt` paces the repetition of an end of choking.
-    pub(crate) fn acknowledge(
-        &mut self,
-        now: Instant,
-        rtt: Duration,
-    ) -> (u32, Vec<u32>, Option<u16>) {
+    /// What a packet says about our side, ackThrough and NACKs; the pending acknowledgement is
+    /// done with.
+    pub(crate) fn acknowledge(&mut self, now: Instant) -> (u32, Vec<u32>) {
         self.unacked = 0;
         self.ack_at = None;
-        let delay = if self.choking {
-            Some(super::packet::CHOKE)
-        } else if self.unchoke > 0 {
-            self.unchoke -= 1;
-            let round = u32::from(UNCHOKE_REPEATS - self.unchoke);
-            let wait = rtt.max(Duration::from_millis(200)) * round;
-            self.unchoke_at = (self.unchoke > 0).then(|| now + wait);
-            // Any number below the choke ends it; zero would ask for an answer.
-            Some(1)
-        } else {
-            self.unchoke_at = None;
-            None
-        };
-        let (through, nacks) = self.missing();
-        (through, nacks, delay)
+        match self.withhold.first(now) {
+            // The first packet is too small to be withheld.
+            Some(seq) => (seq.saturating_sub(1), Vec::new()),
+            None => self.missing(),
+        }
     }
 
     /// The highest sequence number received and the missing ones below, as many as a packet
@@ -291,3 +277,6 @@ impl RecvSide {
         (through, nacks)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -350,7 +350,8 @@ impl SendSide {
             let min = self.rtt.min();
             self.window.on_ack(acked.len(), *top, next, sample, min);
             self.timeout_at = None;
-            if !self.unacked.is_empty() {
+            // A choked sender asks now and then: the end of choking may be lost.
+            if !self.unacked.is_empty() || self.choked.is_some() {
                 self.arm(now);
             }
         }
@@ -505,3 +506,6 @@ impl SendSide {
             && !self.buffer.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

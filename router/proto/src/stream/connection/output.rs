@@ -100,14 +100,12 @@ impl Connection {
 
     /// A packet with everything but what it is for.
     pub(super) fn packet(&mut self, now: Instant) -> Packet {
-        let rtt = self.send.rtt.smoothed().unwrap_or_default();
-        let (ack_through, nacks, delay) = self.recv.acknowledge(now, rtt);
+        let (ack_through, nacks) = self.recv.acknowledge(now);
         Packet {
             send_id: self.names.remote,
             recv_id: self.names.local,
             ack_through,
             nacks,
-            delay,
             resend_delay: u8::try_from(self.send.rtt.timeout().as_secs()).unwrap_or(u8::MAX),
             ..Packet::default()
         }
@@ -117,7 +115,7 @@ impl Connection {
         let mut p = self.packet(now);
         p.seq = out.seq;
         p.payload = out.payload;
-        if out.ask && p.delay.is_none() {
+        if out.ask {
             p.delay = Some(0);
         }
         let mut key = None;

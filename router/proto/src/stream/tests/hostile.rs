@@ -136,7 +136,7 @@ fn data_ahead_of_a_gap_is_bounded() {
         .poll_transmit(now, &mut net.rng)
         .unwrap();
     let p = Packet::parse(&t.payload).unwrap();
-    assert!(p.nacks.len() <= 255 && p.delay == Some(60_000), "{p:?}");
+    assert!(p.nacks.len() <= 255, "{p:?}");
 }
 
 #[test]
