@@ -213,7 +213,7 @@ fn after_a_bad_minute_everything_arrives() {
     };
     let mut sim = plan(&world, 500_000);
     sim.run(secs(22));
-    sim.set_conditions(lossy(80));
+    sim.set_conditions(lossy(40));
     sim.run(secs(82));
     sim.set_conditions(Conditions::default());
     finish(&mut sim, 400);

@@ -110,6 +110,8 @@ pub struct InboundInfo {
     pub rtt: Option<Duration>,
     /// Tests through it were lost; a replacement is being built.
     pub failing: bool,
+    /// Something has come through it.
+    pub proven: bool,
 }
 
 /// What the tunnels ask for.
@@ -323,17 +325,24 @@ impl Tunnels {
     /// Upper layers saw a message come through a tunnel, or miss one. The latter only has the
     /// tunnel tested at once.
     pub fn report(&mut self, now: Now, tunnel: impl Into<AnyTunnel>, ok: bool) {
-        let health = match tunnel.into() {
-            AnyTunnel::Outbound(id) => self.outbound.get_mut(&id).map(|t| &mut t.health),
-            AnyTunnel::Inbound(id) => self.inbound.get_mut(&id).map(|t| &mut t.health),
+        let (health, leased) = match tunnel.into() {
+            AnyTunnel::Outbound(id) => (self.outbound.get_mut(&id).map(|t| &mut t.health), None),
+            AnyTunnel::Inbound(id) => {
+                let t = self.inbound.get_mut(&id);
+                t.map_or((None, None), |t| (Some(&mut t.health), Some(t.pool)))
+            }
         };
         let Some(health) = health else {
             return;
         };
-        if ok {
-            health.passed(now.mono, None);
-        } else if health.suspect(now.mono) {
-            self.wake(now.mono);
+        if !ok {
+            if health.suspect(now.mono) {
+                self.wake(now.mono);
+            }
+        } else if health.passed(now.mono, None)
+            && let Some(pool) = leased
+        {
+            self.changed(pool);
         }
     }
 

@@ -27,21 +27,40 @@ impl Leases {
         self.current.as_ref()
     }
 
+    /// Whether a lease of `old` was withdrawn before its end: who uses it talks to nobody.
+    #[must_use]
+    pub fn withdraws(&self, now: Now, old: &LeaseSet2) -> bool {
+        let new = self.current.as_ref().map_or(&[][..], |ls| ls.leases());
+        let mut gone = old.leases().iter().filter(|l| !new.contains(l));
+        gone.any(|l| l.expires > now.wall + MARGIN)
+    }
+
     /// Makes a new LeaseSet when the usable inbound tunnels are others than those it names;
-    /// answers whether it did. Without any tunnel the old one stays until it ends.
+    /// answers whether it did. A tunnel that nothing has come through is not added while there are
+    /// others. Without any tunnel the old one stays until it ends.
     pub fn update(
         &mut self,
         now: Now,
         keys: &DestinationKeys,
         inbound: impl Iterator<Item = InboundInfo>,
     ) -> bool {
-        let mut leases: Vec<Lease> = inbound
+        let usable: Vec<(bool, Lease)> = inbound
             .filter(|t| !t.failing && t.expires_date > now.wall + MARGIN)
-            .map(|t| Lease {
-                gateway: t.gateway,
-                tunnel: t.gateway_tunnel,
-                expires: t.expires_date,
+            .map(|t| {
+                let lease = Lease {
+                    gateway: t.gateway,
+                    tunnel: t.gateway_tunnel,
+                    expires: t.expires_date,
+                };
+                (t.proven, lease)
             })
+            .collect();
+        let any_proven = usable.iter().any(|(proven, _)| *proven);
+        let offered = self.current.as_ref().map_or(&[][..], |ls| ls.leases());
+        let mut leases: Vec<Lease> = usable
+            .into_iter()
+            .filter(|(proven, lease)| *proven || !any_proven || offered.contains(lease))
+            .map(|(_, lease)| lease)
             .collect();
         leases.sort_unstable();
         leases.truncate(limits::LEASES_MAX);

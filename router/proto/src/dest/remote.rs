@@ -52,6 +52,8 @@ pub struct Remote {
     pub renewed: bool,
     /// When something was last sent or received.
     pub used: Instant,
+    /// It may be using a lease of ours that was withdrawn.
+    pub misled: bool,
     told: Option<Told>,
 }
 
@@ -69,6 +71,7 @@ impl Remote {
             paths: Paths::default(),
             renewed: false,
             used: now.mono,
+            misled: false,
             told: None,
         }
     }

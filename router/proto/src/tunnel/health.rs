@@ -22,12 +22,15 @@ use core::time::Duration;
 const PERIOD: Duration = Duration::from_secs(15);
 const PERIOD_JITTER: Duration = Duration::from_secs(12);
 /// A new tunnel is tested after this and as much again by chance.
-const FIRST: Duration = Duration::from_millis(500);
-/// A test that has not come back by then has failed.
-const TIMEOUT: Duration = Duration::from_secs(8);
+const FIRST: Duration = Duration::from_millis(40);
+/// A test that has not come back after so many of the longest round trips known has failed,
+/// within these bounds.
+const ROUND_TRIPS: u32 = 4;
+const TIMEOUT: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(8));
 /// A tunnel that failed is tested again so soon, and as much again by chance.
 const AGAIN: Duration = Duration::from_millis(1500);
-/// Failures in a row that make a tunnel failing.
+/// Failures in a row that make a tunnel failing; for one that never carried anything, a single one
+/// beside a tunnel that did is enough.
 const FAILURES: u8 = 2;
 /// Padding of a test message in bytes, and what is added at most by chance.
 const PADDING: (usize, usize) = (60, 400);
@@ -57,14 +60,24 @@ impl Health {
         }
     }
 
-    /// Something came through. Answers whether the tunnel was failing.
+    /// Whether something has come through.
+    pub(super) const fn is_proven(&self) -> bool {
+        self.last_ok.is_some()
+    }
+
+    fn as_partner(&self) -> impl Ord {
+        (self.failing, !self.is_proven(), self.next_test)
+    }
+
+    /// Something came through. Answers whether that is news: the first time, or the first time
+    /// after failures.
     pub(super) fn passed(&mut self, now: Instant, rtt: Option<Duration>) -> bool {
         if let Some(rtt) = rtt {
             self.rtt = Some(self.rtt.map_or(rtt, |old| (old * 3 + rtt) / 4));
         }
         self.failures = 0;
-        self.last_ok = Some(now);
-        core::mem::replace(&mut self.failing, false)
+        let first = self.last_ok.replace(now).is_none();
+        core::mem::replace(&mut self.failing, false) || first
     }
 
     /// A test goes out, or cannot: the next one is due after the usual time.
@@ -85,13 +98,14 @@ impl Health {
 
     /// A test sent at `sent` was lost. Another pair may have proved this tunnel since, then the
     /// partner is to blame. Answers whether the tunnel is failing from now on.
-    fn lost(&mut self, sent: Instant, now: Instant, rng: &mut Rng) -> bool {
+    fn lost(&mut self, sent: Instant, partner_proven: bool, now: Instant, rng: &mut Rng) -> bool {
         if self.last_ok.is_some_and(|ok| ok >= sent) {
             return false;
         }
         self.failures = self.failures.saturating_add(1);
         self.next_test = now + AGAIN + rng.jitter(AGAIN);
-        self.failures >= FAILURES && !core::mem::replace(&mut self.failing, true)
+        let enough = self.failures >= FAILURES || (partner_proven && !self.is_proven());
+        enough && !core::mem::replace(&mut self.failing, true)
     }
 }
 
@@ -102,11 +116,12 @@ pub(super) struct Test {
     id: MessageId,
     tag: [u8; 8],
     sent: Instant,
+    until: Instant,
 }
 
 impl Test {
-    pub(super) fn until(&self) -> Instant {
-        self.sent + TIMEOUT
+    pub(super) const fn until(&self) -> Instant {
+        self.until
     }
 }
 
@@ -143,14 +158,15 @@ impl Tunnels {
         }
     }
 
-    /// The inbound tunnel of the pool, else of the exploratory one, that waits longest for a test.
+    /// The inbound tunnel of the pool, else of the exploratory one, that waits longest for a test;
+    /// proven ones first, so that a loss says which of the two is to blame.
     fn test_partner_inbound(&self, pool: PoolId) -> Option<InboundId> {
         [pool, PoolId::EXPLORATORY].iter().find_map(|pool| {
             let own = self
                 .inbound
                 .iter()
                 .filter(|(_, t)| t.pool == *pool && t.listed());
-            own.min_by_key(|(_, t)| (t.health.failing, t.health.next_test))
+            own.min_by_key(|(_, t)| t.health.as_partner())
                 .map(|(id, _)| *id)
         })
     }
@@ -158,7 +174,7 @@ impl Tunnels {
     fn test_partner_outbound(&self, pool: PoolId) -> Option<OutboundId> {
         [pool, PoolId::EXPLORATORY].iter().find_map(|pool| {
             let own = self.outbound.iter().filter(|(_, t)| t.pool == *pool);
-            own.min_by_key(|(_, t)| (t.health.failing, t.health.next_test))
+            own.min_by_key(|(_, t)| t.health.as_partner())
                 .map(|(id, _)| *id)
         })
     }
@@ -192,6 +208,13 @@ impl Tunnels {
         let Some(message) = test_message(now, rng, id, &tag, &key) else {
             return;
         };
+        let known = out.health.is_proven() && back.health.is_proven();
+        let until = now.mono
+            + if known {
+                TIMEOUT.1
+            } else {
+                self.test_timeout()
+            };
         let number = self.number();
         self.tags.insert(tag, (key, TagUse::Test(number)));
         self.tests.insert(
@@ -202,9 +225,17 @@ impl Tunnels {
                 id,
                 tag,
                 sent: now.mono,
+                until,
             },
         );
         self.send_as(now, rng, Class::Own, outbound, to, &[message]);
+    }
+
+    fn test_timeout(&self) -> Duration {
+        let longest = self.inbound.values().filter_map(|t| t.health.rtt).max();
+        longest.map_or(TIMEOUT.1, |rtt| {
+            (rtt * ROUND_TRIPS).clamp(TIMEOUT.0, TIMEOUT.1)
+        })
     }
 
     /// The garlic of a test was opened.
@@ -245,11 +276,15 @@ impl Tunnels {
         for (outbound, inbound, tag, sent) in lost {
             self.tags.remove(&tag);
             self.stats.tests_lost += 1;
+            let out = self.outbound.get(&outbound);
+            let out = out.is_some_and(|t| t.health.is_proven());
+            let back = self.inbound.get(&inbound);
+            let back = back.is_some_and(|t| t.health.is_proven());
             if let Some(t) = self.outbound.get_mut(&outbound) {
-                t.health.lost(sent, now.mono, rng);
+                t.health.lost(sent, back, now.mono, rng);
             }
             if let Some(t) = self.inbound.get_mut(&inbound)
-                && t.health.lost(sent, now.mono, rng)
+                && t.health.lost(sent, out, now.mono, rng)
             {
                 let pool = t.pool;
                 self.changed(pool);

@@ -64,6 +64,7 @@ impl Inbound {
             hops: self.hops.len() as u8,
             rtt: self.health.rtt,
             failing: self.health.failing,
+            proven: self.health.is_proven(),
         }
     }
 }

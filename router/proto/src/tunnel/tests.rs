@@ -57,6 +57,7 @@ fn a_fresh_router_has_its_tunnels_within_a_second() {
     assert_eq!(good(&net, PoolId::EXPLORATORY), (2, 2));
     assert_eq!(good(&net, CLIENT), (3, 2));
     assert_eq!(net.us.stats().built, 9);
+    assert!(net.us.inbound(CLIENT).all(|t| t.proven), "tested at once");
     net.run(secs(10));
     assert!(net.us.stats().tests_passed >= 5);
     assert_eq!(net.us.stats().tests_lost, 0);
@@ -158,6 +159,32 @@ fn tunnels_through_a_dead_router_are_replaced_within_a_minute() {
             .all(|t| t.health.failing || !through(&t.hops))
     );
     assert!(net.us.stats().timeouts > 0 || net.us.stats().tests_lost > 0);
+}
+
+#[test]
+fn a_new_tunnel_that_carries_nothing_is_found_within_seconds() {
+    let mut net = started(12);
+    net.run(secs(20));
+    net.us.add_pool(net.now, CLIENT, THREE);
+    while net.us.inbound(CLIENT).count() < 3 {
+        net.run(Duration::from_millis(5));
+    }
+    let exploratory = |net: &Net, hop: RouterHash| {
+        let own = net.us.inbound.values().filter(|t| t.pool != CLIENT);
+        let all = own.map(|t| &t.hops);
+        let out = net.us.outbound.values().map(|t| &t.hops);
+        all.chain(out).any(|hops| hops.contains(&hop))
+    };
+    let tunnels = net.us.inbound.values().filter(|t| t.pool == CLIENT);
+    let victim = tunnels
+        .filter(|t| !t.health.is_proven())
+        .flat_map(|t| t.hops.clone())
+        .find(|hop| !exploratory(&net, *hop))
+        .unwrap();
+    net.router(victim).dead = true;
+    net.run(secs(5));
+    let mut through = net.us.inbound.values();
+    assert!(through.all(|t| t.health.failing || !t.hops.contains(&victim)));
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn inbound(n: u8, now: Now) -> InboundInfo {
         hops: 2,
         rtt: None,
         failing: false,
+        proven: true,
     }
 }
 
@@ -216,4 +217,69 @@ fn noise_is_counted_and_dropped() {
             .handle_garlic(pair.now, &mut pair.rng, &noise);
     }
     assert_eq!(pair.sides[1].dest.counts.unopened, 4);
+}
+
+/// The leases that a side knows of the other one.
+fn known_leases(pair: &Pair, n: usize) -> Vec<u32> {
+    let other = pair.sides[1 - n].dest.hash();
+    let remote = &pair.sides[n].dest.remotes[&other];
+    let ls = remote.lease_set.as_ref().unwrap();
+    ls.leases().iter().map(|l| l.tunnel.0).collect()
+}
+
+fn tunnel(n: u32, now: Now, proven: bool, failing: bool) -> InboundInfo {
+    InboundInfo {
+        gateway_tunnel: TunnelId(n),
+        proven,
+        failing,
+        ..inbound(0, now)
+    }
+}
+
+#[test]
+fn tunnels_that_carried_something_are_offered_first() {
+    let mut dest = LocalDest::new(server_keys(), false);
+    let now = Pair::new(server_keys()).now;
+    let mut offer = |tunnels: &[InboundInfo]| {
+        dest.tunnels_changed(now, tunnels.iter().cloned());
+        let ls = dest.lease_set().unwrap();
+        ls.leases().iter().map(|l| l.tunnel.0).collect::<Vec<_>>()
+    };
+    let new = |n| tunnel(n, now, false, false);
+    assert_eq!(offer(&[new(1), new(2)]), [1, 2], "better than none");
+    let proven = tunnel(2, now, true, false);
+    assert_eq!(offer(&[new(1), proven, new(3)]), [1, 2]);
+    let failing = tunnel(1, now, false, true);
+    assert_eq!(offer(&[failing, proven, new(3)]), [2]);
+    assert_eq!(offer(&[tunnel(2, now, true, true), new(3)]), [3]);
+}
+
+#[test]
+fn who_talks_to_us_is_told_at_once_that_a_tunnel_is_dead() {
+    let mut pair = Pair::new(server_keys());
+    let now = pair.now;
+    let set = |pair: &mut Pair, failing| {
+        let tunnels = [tunnel(7, now, true, false), tunnel(9, now, true, failing)];
+        pair.sides[0]
+            .dest
+            .tunnels_changed(pair.now, tunnels.into_iter());
+    };
+    set(&mut pair, false);
+    pair.introduce();
+    pair.call(b"hello");
+    pair.run(Duration::from_secs(3));
+    assert_eq!(known_leases(&pair, 1), [7, 9]);
+    set(&mut pair, true);
+    pair.run(Duration::from_millis(100));
+    assert_eq!(known_leases(&pair, 1), [7]);
+    // One that has come is told with the next message only.
+    set(&mut pair, false);
+    pair.run(Duration::from_secs(3));
+    assert_eq!(known_leases(&pair, 1), [7]);
+    // Who was silent for long is not told either.
+    pair.run(Duration::from_secs(70));
+    let before = pair.sides[0].dest.counts.messages;
+    set(&mut pair, true);
+    pair.run(Duration::from_millis(100));
+    assert_eq!(pair.sides[0].dest.counts.messages, before);
 }
