@@ -134,22 +134,22 @@ fn slow_reader(lan: &Lan) -> Outcome<()> {
 /// a site now and then; the page asks to try again, and so do we, once.
 const NO_ANSWER: &str = "The site does not answer";
 
-fn patient_slow_reader(lan: &Lan) -> Outcome<()> {
-    match slow_reader(lan) {
+fn patient_slow_reader(scene: &Scene) -> Outcome<()> {
+    match slow_reader(&scene.lan) {
         Err(fault) if fault.to_string().contains(NO_ANSWER) => {
-            println!("{NO_ANSWER}; again");
-            slow_reader(lan)
+            println!("{}", scene.with_logs(&fault.to_string()));
+            slow_reader(&scene.lan)
         }
         result => result,
     }
 }
 
-fn patient_curl(lan: &Lan, url: &str) -> Outcome<Transfer> {
+fn patient_curl(scene: &Scene, url: &str) -> Outcome<Transfer> {
     let limit = Duration::from_secs(120);
-    let got = lan.curl(url, limit, &[])?;
+    let got = scene.lan.curl(url, limit, &[])?;
     if got.code == 504 {
-        println!("{NO_ANSWER}; again");
-        return lan.curl(url, limit, &[]);
+        println!("{}", scene.with_logs(NO_ANSWER));
+        return scene.lan.curl(url, limit, &[]);
     }
     Ok(got)
 }
@@ -170,13 +170,13 @@ fn client_opens_site(suites: &[Suite]) {
     );
 
     let limit = Duration::from_secs(120);
-    let got = patient_curl(&scene.lan, &Scene::url(&two_mb())).unwrap();
+    let got = patient_curl(&scene, &Scene::url(&two_mb())).unwrap();
     assert!(got.is_ok(), "{got:?}");
     site::check_bytes(&scene.lan.fetched(), TWO_MB).unwrap();
     println!("2 MB at {:.2} MB/s", got.megabytes_per_s());
     // More than once: a sender that is held back at a bad moment may stop for good.
     for _ in 0..3 {
-        patient_slow_reader(&scene.lan)
+        patient_slow_reader(&scene)
             .unwrap_or_else(|f| panic!("{}", scene.with_logs(&f.to_string())));
     }
     // What is wrong with a name is told by the router's page, not by a reset.
@@ -218,7 +218,7 @@ fn only_i2p_leaves_the_box() {
     let forged = slot.address;
     let capture = Capture::start(slot, scene.rules().unwrap()).unwrap();
     scene.first_page(FIRST_PAGE).unwrap();
-    let got = patient_curl(&scene.lan, &Scene::url(&two_mb())).unwrap();
+    let got = patient_curl(&scene, &Scene::url(&two_mb())).unwrap();
     assert!(got.is_ok(), "{got:?}");
 
     let client = &scene.lan.client;

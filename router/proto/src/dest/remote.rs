@@ -1,10 +1,12 @@
 //! What one local destination keeps of one remote: its LeaseSet, what waits for a session, the
 //! path, and which of our LeaseSets it knows.
 
-use super::path::Paths;
+use super::path::{Path, Paths};
 use crate::garlic::ratchet::AckId;
 use crate::limits;
+use crate::rng::Rng;
 use crate::time::{Date, Instant, Now};
+use crate::tunnel::OutboundInfo;
 use crate::wire::hash::DestHash;
 use crate::wire::lease_set2::LeaseSet2;
 use core::time::Duration;
@@ -82,6 +84,17 @@ impl Remote {
         self.lease_set.as_ref().is_some_and(|ls| {
             ls.x25519_key().is_some() && ls.leases().iter().any(|l| l.expires > now.wall)
         })
+    }
+
+    /// The way its next message takes; `None` without a tunnel or a lease.
+    pub fn choose_path(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        outbound: &[OutboundInfo],
+    ) -> Option<Path> {
+        let leases = self.lease_set.as_ref().map_or(&[][..], |ls| ls.leases());
+        self.paths.choose(now, rng, outbound, leases)
     }
 
     /// Takes a LeaseSet unless a newer one is known; answers whether it was taken.

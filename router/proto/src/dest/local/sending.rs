@@ -86,8 +86,7 @@ impl LocalDest {
             remote.retry_at = None;
             return;
         };
-        let leases = remote.lease_set.as_ref().map_or(&[][..], |ls| ls.leases());
-        let Some(path) = remote.paths.choose(now, rng, outbound, leases) else {
+        let Some(path) = remote.choose_path(now, rng, outbound) else {
             return;
         };
         remote.tries += 1;
@@ -118,11 +117,10 @@ impl LocalDest {
                 return;
             };
             remote.retry_at = None;
-            let leases = remote.lease_set.as_ref().map_or(&[][..], |ls| ls.leases());
             if remote.waiting.is_empty() {
                 return;
             }
-            let Some(path) = remote.paths.choose(now, rng, outbound, leases) else {
+            let Some(path) = remote.choose_path(now, rng, outbound) else {
                 return;
             };
             let Some(next) = remote.waiting.pop_front() else {
@@ -157,8 +155,7 @@ impl LocalDest {
         if !misled || !established || !remote.needs_telling(now, ours) {
             return;
         }
-        let leases = remote.lease_set.as_ref().map_or(&[][..], |ls| ls.leases());
-        let Some(path) = remote.paths.choose(now, rng, outbound, leases) else {
+        let Some(path) = remote.choose_path(now, rng, outbound) else {
             return;
         };
         let ours = Arc::clone(ours);
@@ -180,8 +177,7 @@ impl LocalDest {
         let Some(remote) = self.remotes.get_mut(&hash) else {
             return;
         };
-        let leases = remote.lease_set.as_ref().map_or(&[][..], |ls| ls.leases());
-        let Some(path) = remote.paths.choose(now, rng, outbound, leases) else {
+        let Some(path) = remote.choose_path(now, rng, outbound) else {
             return;
         };
         self.seal(now, rng, peer, &[], None, hash, path);
