@@ -13,6 +13,7 @@ pub fn text(s: &Snapshot, links: &LinkStatus, dropped: u64) -> String {
     t.line("version", env!("CARGO_PKG_VERSION"));
     t.line("router.version", VERSION);
     t.line("uptime_seconds", s.uptime_secs);
+    clock(&mut t, s);
     t.line("peers", s.peers);
     t.line("netdb.routers", s.routers);
     t.line("netdb.floodfills", s.floodfills);
@@ -37,6 +38,18 @@ impl Text {
         // Writing to a string does not fail.
         let _ = writeln!(self.0, "{key}: {value}");
     }
+}
+
+fn clock(t: &mut Text, s: &Snapshot) {
+    let c = &s.clock;
+    let advice = c.advice().unwrap_or_else(|| "ok".to_owned());
+    t.line("clock", advice);
+    let skew = c
+        .skew_secs
+        .map_or_else(|| "unknown".to_owned(), |s| s.to_string());
+    t.line("clock.skew_seconds", skew);
+    t.line("clock.peers", c.peers);
+    t.line("clock.jumps", c.jumps);
 }
 
 fn destinations(t: &mut Text, s: &Snapshot) {

@@ -226,6 +226,8 @@ pub const HTTP_HEADERS_MAX: usize = 128;
 pub const ONE_TIME_TAGS_MAX: usize = 1024;
 /// Peers whose rates are counted within one second.
 pub const RATED_PEERS_MAX: usize = 2048;
+/// Routers whose clocks are compared with ours; the one heard longest ago gives way.
+pub const CLOCK_PEERS_MAX: usize = 33;
 /// Messages of ours to ourselves that wait.
 pub const LOOPBACK_MAX: usize = 256;
 /// Client streams at once.

@@ -6,6 +6,7 @@
 
 pub mod boot;
 pub mod clients;
+pub mod clock;
 pub mod input;
 pub mod inspect;
 pub mod output;
@@ -67,6 +68,7 @@ pub struct Router {
     keys: RouterKeys,
     rng: Rng,
     started: Instant,
+    clock: clock::Clock,
     own: OwnInfo,
     netdb: NetDb,
     peers: Peers,
@@ -95,18 +97,21 @@ pub struct Router {
 impl Router {
     /// Something happened on a link.
     pub fn handle_link(&mut self, now: Now, event: LinkEvent) {
+        self.look_at_clock(now);
         self.on_link(now, event);
         self.settle(now);
     }
 
     /// A client wants something.
     pub fn handle_client(&mut self, now: Now, cmd: ClientCmd) {
+        self.look_at_clock(now);
         self.on_client(now, cmd);
         self.settle(now);
     }
 
     /// A deadline passed.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.look_at_clock(now);
         let due = |d: Option<Instant>| d.is_some_and(|d| d <= now.mono);
         if due(self.tunnels.deadline()) {
             self.tunnels_timeout(now);
@@ -169,6 +174,7 @@ impl Router {
     /// destinations, waiting clients.
     fn tick(&mut self, now: Now) {
         self.tags.expire(now.mono);
+        self.say_clock(now);
         self.peers.tick(now);
         self.redial(now);
         if self.next_renew <= now.mono {
@@ -205,6 +211,52 @@ impl Router {
     fn renew_info(&mut self, now: Now) {
         let info = std::sync::Arc::clone(self.own.renew(&self.config, &self.keys, now));
         self.link(LinkCmd::OwnInfo(info));
+    }
+
+    /// Whatever bears a date is made anew when the wall clock was set: peers refuse what comes from
+    /// the future, and keep nothing that looks older than what they have.
+    fn look_at_clock(&mut self, now: Now) {
+        if !self.clock.look(now) {
+            return;
+        }
+        let text = "the wall clock was set: all that bears a date is made anew";
+        self.trace(Event::Note(Level::Warn, text));
+        self.own.forget_date();
+        self.renew_info(now);
+        self.next_renew = now.mono + own_info::RENEW;
+        self.next_publish = now.mono;
+        self.next_tick = now.mono;
+        self.peers.clock_set(now);
+        for dest in self.dests.values_mut() {
+            dest.clock_set();
+        }
+        self.tunnels.clock_set(now);
+    }
+
+    fn say_clock(&mut self, now: Now) {
+        let Some(word) = self.clock.word(now) else {
+            return;
+        };
+        let secs = self.clock.view(now).skew_secs.unwrap_or(0);
+        self.trace(match word {
+            clock::Word::Right => Event::Note(Level::Info, "the clock is right now"),
+            clock::Word::Wrong if secs == 0 => Event::Note(
+                Level::Warn,
+                "the clock of this machine is years behind, so no other router will talk to it: \
+                 set the date, or start an NTP service",
+            ),
+            clock::Word::Wrong => Event::Count(
+                Level::Warn,
+                if secs > 0 {
+                    "the clock of this machine is behind those of other routers: set it, or start \
+                     an NTP service; seconds"
+                } else {
+                    "the clock of this machine is ahead of those of other routers: set it, or \
+                     start an NTP service; seconds"
+                },
+                secs.unsigned_abs(),
+            ),
+        });
     }
 
     pub(in crate::router) fn trace(&mut self, event: Event) {

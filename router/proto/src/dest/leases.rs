@@ -27,6 +27,11 @@ impl Leases {
         self.current.as_ref()
     }
 
+    /// The wall clock was set: dates of before say nothing.
+    pub fn clock_set(&mut self) {
+        self.last_published = Date::default();
+    }
+
     /// Whether a lease of `old` was withdrawn before its end: who uses it talks to nobody.
     #[must_use]
     pub fn withdraws(&self, now: Now, old: &LeaseSet2) -> bool {

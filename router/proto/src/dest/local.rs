@@ -146,6 +146,11 @@ impl LocalDest {
         new
     }
 
+    /// The wall clock was set: the next LeaseSet bears the new date, even an earlier one.
+    pub fn clock_set(&mut self) {
+        self.leases.clock_set();
+    }
+
     /// Whether a stream to the remote could be opened now. Starts a lookup when that is what is
     /// missing.
     pub fn prepare(&mut self, now: Now, to: DestHash) -> bool {

@@ -24,7 +24,7 @@ impl Links {
         let Some(link) = self.conns.get_mut(&s).and_then(Conn::link) else {
             return;
         };
-        let peer = link.peer;
+        let (peer, dialled) = (link.peer, !link.inbound);
         let mut received = Vec::new();
         let fault = link.established.receive(now.mono, bytes, &mut received);
         let mut ended = None;
@@ -36,7 +36,7 @@ impl Links {
                     bytes,
                     flood,
                 }),
-                Received::Clock(secs) => self.clock(now, peer, secs),
+                Received::Clock(secs) => self.clock(now, peer, secs, dialled),
                 Received::Terminated(reason) => ended = Some(reason),
             }
         }
@@ -51,11 +51,15 @@ impl Links {
         }
     }
 
-    fn clock(&mut self, now: Now, from: RouterHash, secs: u32) {
+    fn clock(&mut self, now: Now, from: RouterHash, secs: u32, dialled: bool) {
         let ours = now.wall.secs_u32_rounded();
         let secs = i64::from(secs.wrapping_sub(ours).cast_signed());
         if secs.abs() >= SKEW_REPORTED {
-            self.event(LinkEvent::Skew { from, secs });
+            self.event(LinkEvent::Skew {
+                from,
+                secs,
+                dialled,
+            });
         }
     }
 

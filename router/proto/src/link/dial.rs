@@ -130,11 +130,17 @@ impl Links {
                 self.link_up(now, rng, s, link);
             }
             Err(e) => {
+                let mut why = LinkDown::Handshake;
                 if let HandshakeError::Skew(secs) = e {
-                    self.event(LinkEvent::Skew { from: peer, secs });
+                    why = LinkDown::Clock;
+                    self.event(LinkEvent::Skew {
+                        from: peer,
+                        secs,
+                        dialled: true,
+                    });
                 }
                 self.out.push_back(LinksOutput::Close { socket: s });
-                self.dial_failed(now, s, LinkDown::Handshake);
+                self.dial_failed(now, s, why);
             }
         }
     }

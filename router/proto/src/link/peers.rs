@@ -150,10 +150,11 @@ impl Links {
             established: Established::new(new.session, now.mono),
             lingers: None,
         }));
-        if new.skew.abs() >= super::deliver::SKEW_REPORTED {
+        if !inbound || new.skew.abs() >= super::deliver::SKEW_REPORTED {
             self.event(LinkEvent::Skew {
                 from: peer,
                 secs: new.skew,
+                dialled: !inbound,
             });
         }
         if new.skew.abs() > SKEW_MAX {

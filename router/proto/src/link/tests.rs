@@ -285,9 +285,37 @@ fn clocks_and_networks_must_agree() {
     let mut w = World::new(2);
     w.ahead[1] = SECOND * 90;
     w.dial(0, 1);
-    assert_eq!(w.downs(0), [(1, LinkDown::Handshake)]);
-    let skew = |e: &LinkEvent| matches!(e, LinkEvent::Skew { secs: 89..=91, .. });
+    assert_eq!(w.downs(0), [(1, LinkDown::Clock)]);
+    let skew = |e: &LinkEvent| {
+        matches!(
+            e,
+            LinkEvent::Skew {
+                secs: 89..=91,
+                dialled: true,
+                ..
+            }
+        )
+    };
     assert!(w.events[0].iter().any(skew));
+    // One that agrees with us is told too, to who dialled: the median needs it.
+    let mut w = World::new(2);
+    w.dial(0, 1);
+    let skew = |e: &LinkEvent| {
+        matches!(
+            e,
+            LinkEvent::Skew {
+                secs: -1..=1,
+                dialled: true,
+                ..
+            }
+        )
+    };
+    assert!(w.events[0].iter().any(skew));
+    assert!(
+        !w.events[1]
+            .iter()
+            .any(|e| matches!(e, LinkEvent::Skew { .. }))
+    );
     let mut w = World::new(2);
     w.ahead[1] = SECOND * 30;
     w.dial(0, 1);
@@ -297,6 +325,7 @@ fn clocks_and_networks_must_agree() {
             e,
             LinkEvent::Skew {
                 secs: -31..=-29,
+                dialled: false,
                 ..
             }
         )

@@ -66,6 +66,14 @@ impl Profile {
         self.updated = now;
     }
 
+    /// A date from a clock that was ahead would keep it from fading.
+    fn not_after(&mut self, now: Date) {
+        self.updated = self.updated.min(now);
+        if self.last_unreachable > now {
+            self.last_unreachable = Date::default();
+        }
+    }
+
     const fn counts(&mut self) -> [&mut u32; 6] {
         [
             &mut self.agreed,
@@ -170,11 +178,20 @@ impl Profiles {
 
     /// Takes a saved profile in; one that does not parse or is too old is left out.
     pub fn load(&mut self, now: Date, router: RouterHash, bytes: &[u8]) {
-        if let Ok(profile) = Profile::parse(bytes)
+        if let Ok(mut profile) = Profile::parse(bytes)
             && now.since(profile.updated) < FORGET
         {
+            profile.not_after(now);
             self.make_room(&router);
             self.map.insert(router, profile);
+        }
+    }
+
+    /// The wall clock was set: failed dials of before say nothing, and no date is in the future.
+    pub fn clock_set(&mut self, now: Date) {
+        for profile in self.map.values_mut() {
+            profile.last_unreachable = Date::default();
+            profile.not_after(now);
         }
     }
 

@@ -73,6 +73,7 @@ impl Router {
         let mut router = Self {
             us,
             started: now.mono,
+            clock: super::clock::Clock::new(now),
             own,
             netdb,
             peers: Peers::new(us, &config, &saved.profiles, now),

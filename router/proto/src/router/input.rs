@@ -29,6 +29,8 @@ pub enum LinkDown {
     Unreachable,
     /// The handshake failed or timed out.
     Handshake,
+    /// The peer's clock and ours are too far apart.
+    Clock,
     /// The peer ended the link with this termination reason (i2p spec/ntcp2, Termination).
     PeerTerminated(u8),
     /// We ended the link with this termination reason.
@@ -81,12 +83,15 @@ pub enum LinkEvent {
         /// The router to be reached.
         peer: RouterHash,
     },
-    /// The peer's clock differs from ours by this many seconds (theirs minus ours).
+    /// What a peer's clock says: at each handshake of a link that we dialled, whatever comes of it;
+    /// of others only when the difference is large.
     Skew {
         /// The router that was observed.
         from: RouterHash,
-        /// Seconds, positive when the peer is ahead.
+        /// Seconds, positive when the peer is ahead of us.
         secs: i64,
+        /// We chose to talk to it; others choose themselves.
+        dialled: bool,
     },
     /// What transit used since the last report; comes once a second while there is any.
     Load {

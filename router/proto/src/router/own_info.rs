@@ -40,6 +40,11 @@ impl OwnInfo {
         &self.current
     }
 
+    /// The clock was set: the next one bears the new date, even one before that of the last.
+    pub fn forget_date(&mut self) {
+        self.last = Date::default();
+    }
+
     /// Makes a new one, later than every one before.
     pub fn renew(&mut self, config: &Config, keys: &RouterKeys, now: Now) -> &Arc<RouterInfo> {
         let published = now.wall.max(self.last + Duration::from_secs(1));

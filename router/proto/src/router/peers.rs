@@ -102,12 +102,9 @@ impl Peers {
             .observe(now.wall, peer, Observation::Unreachable);
     }
 
-    /// Its clock and ours are too far apart for a link.
-    pub fn skewed(&mut self, now: Now, peer: RouterHash, secs: i64) {
-        if secs.unsigned_abs() > 60 {
-            self.profiles
-                .observe(now.wall, peer, Observation::Unreachable);
-        }
+    /// The wall clock was set: failed dials before that say nothing.
+    pub fn clock_set(&mut self, now: Now) {
+        self.profiles.clock_set(now.wall);
     }
 
     /// The netDb saw it do something.

@@ -1,6 +1,7 @@
 //! An immutable view of the router for status and metrics: numbers only.
 
 use super::Router;
+use super::clock::ClockView;
 use crate::dest::local::Counts;
 use crate::netdb::Context;
 use crate::stream::StreamStats;
@@ -12,6 +13,8 @@ use crate::tunnel::TunnelStats;
 pub struct Snapshot {
     /// Seconds since the router was made.
     pub uptime_secs: u64,
+    /// Whether our clock can be right.
+    pub clock: ClockView,
     /// Routers with a link.
     pub peers: usize,
     /// RouterInfos known.
@@ -60,6 +63,7 @@ impl Router {
         Snapshot {
             messages,
             packets,
+            clock: self.clock.view(now),
             uptime_secs: now.mono.since(self.started).as_secs(),
             peers: self.connected.len(),
             routers: self.netdb.router_count(),

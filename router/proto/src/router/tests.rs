@@ -9,7 +9,13 @@ use crate::time::Now;
 use crate::wire::cert::ENC_X25519;
 use crate::wire::identity::{KeysAndCert, RouterIdentity};
 
+mod time;
+
 fn router(config: Config) -> Router {
+    router_at(config, Now::default())
+}
+
+fn router_at(config: Config, now: Now) -> Router {
     let mut rng = Rng::from_number(1);
     let (encryption, signing) = (PrivateKey::random(&mut rng), SigningKey::random(&mut rng));
     let (filler, public) = (rng.bytes(320), signing.public());
@@ -19,7 +25,7 @@ fn router(config: Config) -> Router {
         signing,
         encryption,
     };
-    Router::new(config, keys, Saved::default(), rng, Now::default()).unwrap()
+    Router::new(config, keys, Saved::default(), rng, now).unwrap()
 }
 
 #[test]

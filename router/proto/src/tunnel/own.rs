@@ -67,6 +67,27 @@ impl Tunnels {
         self.due = self.next_due(now.mono);
     }
 
+    /// The wall clock was set: the ends of tunnels bear other dates now.
+    pub fn clock_set(&mut self, now: Now) {
+        let date = |expires: Instant| {
+            let left = expires.since(now.mono);
+            Date::from_secs((now.wall + left).secs())
+        };
+        for t in self.outbound.values_mut() {
+            t.life.expires_date = date(t.life.expires);
+        }
+        for t in self.inbound.values_mut() {
+            t.life.expires_date = date(t.life.expires);
+        }
+        for build in self.builds.values_mut() {
+            build.clock_set(now);
+        }
+        let pools: Vec<PoolId> = self.pools.keys().copied().collect();
+        for pool in pools {
+            self.changed(pool);
+        }
+    }
+
     /// When [`Tunnels::handle_timeout`] wants to be called.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {

@@ -51,10 +51,16 @@ impl Router {
                 }
             }
             LinkEvent::WantRouter { peer } => self.want_router(now, peer),
-            LinkEvent::Skew { from, secs } => {
+            LinkEvent::Skew {
+                from,
+                secs,
+                dialled,
+            } => {
+                if dialled {
+                    self.clock.observe(now, from, secs);
+                }
                 let text = "a peer's clock differs from ours by seconds";
                 self.trace(Event::Count(Level::Debug, text, secs.unsigned_abs()));
-                self.peers.skewed(now, from, secs);
             }
             LinkEvent::Load {
                 transit_bytes_per_sec,
@@ -82,9 +88,11 @@ impl Router {
         match why {
             // The newer link is up already.
             LinkDown::Replaced => return,
-            LinkDown::Unreachable | LinkDown::Handshake | LinkDown::NoAddress => {
+            LinkDown::Unreachable | LinkDown::Handshake | LinkDown::NoAddress | LinkDown::Clock => {
                 self.trace(Event::Router(Level::Debug, "cannot be reached", peer));
-                self.peers.unreachable(now, peer);
+                if self.is_to_blame(now, why) {
+                    self.peers.unreachable(now, peer);
+                }
                 self.tunnels.unreachable(now, peer);
             }
             LinkDown::PeerTerminated(_)
@@ -98,6 +106,15 @@ impl Router {
             self.tunnels.link_lost(peer);
         } else if self.tunnels.needs_link(peer) {
             self.redials.insert(peer, now.mono + REDIAL);
+        }
+    }
+
+    /// Whether a failed dial is held against the peer: not while our own clock is the likely cause.
+    fn is_to_blame(&self, now: Now, why: LinkDown) -> bool {
+        match why {
+            LinkDown::Clock => self.clock.blames_peer(now),
+            LinkDown::Handshake => !self.clock.view(now).is_wrong(),
+            _ => true,
         }
     }
 

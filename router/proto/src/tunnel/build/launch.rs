@@ -57,6 +57,11 @@ impl Build {
         self.sent.mono + if self.late { LATE } else { TIMEOUT }
     }
 
+    /// The wall clock was set while the build is under way.
+    pub(in crate::tunnel) fn clock_set(&mut self, now: Now) {
+        self.sent.wall = now.wall - now.mono.since(self.sent.mono);
+    }
+
     fn is_young(&self, now: Instant) -> bool {
         !self.late && now < self.sent.mono + HEDGE
     }
