@@ -28,15 +28,18 @@ pub const NTCP2_PADDING_MAX: usize = 1024;
 pub const NTCP2_PART2_MAX: usize = 16 * 1024;
 /// Bytes of message blocks that are packed into one frame; a larger message travels alone.
 pub const NTCP2_FRAME_TARGET: usize = 16 * 1024;
+/// Messages that are packed into one frame, however small they are.
+pub const NTCP2_FRAME_MESSAGES: usize = 128;
 /// Handshake values remembered against replay; the oldest is forgotten.
 pub const NTCP2_REPLAY_MAX: usize = 8192;
-/// Bytes that wait to be sent on one link; the oldest of the lowest class are dropped.
+/// Bytes that wait to be sent on one link, with what each message costs beyond its body; the oldest
+/// of the lowest class are dropped.
 pub const LINK_QUEUE_BYTES: usize = 256 * 1024;
 /// Sealed bytes handed to the shell and not written yet, above which a link seals no more.
 pub const LINK_UNSENT_HIGH: usize = 64 * 1024;
 /// Routers without a link that messages wait for; one more target is refused.
 pub const LINK_WAIT_TARGETS: usize = 256;
-/// Bytes that wait for one router without a link; the oldest are dropped.
+/// Bytes that wait for one router without a link, counted alike; the oldest are dropped.
 pub const LINK_WAIT_BYTES: usize = 16 * 1024;
 /// Connections under way in each direction; one more is refused.
 pub const LINK_PENDING_MAX: usize = 256;
@@ -65,7 +68,8 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Messages of one tunnel that wait for fragments; the oldest is given up for a new one.
 pub const REASSEMBLY_MESSAGES_MAX: usize = 64;
-/// Bytes of one tunnel's fragments that wait for others; the oldest message is given up.
+/// Bytes of one tunnel's fragments that wait for others, with what each fragment and message costs
+/// beyond its payload; the oldest message is given up.
 pub const REASSEMBLY_BYTES_MAX: usize = 256 * 1024;
 /// Longest wait for a missing fragment.
 pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(9);

@@ -84,7 +84,7 @@ impl Node {
     pub fn shard_output(&mut self, now: Now) -> Option<(RouterHash, Message)> {
         loop {
             match self.shard.poll_output()? {
-                ShardOutput::Send { to, message } => return Some((to, message)),
+                ShardOutput::Send { to, message, .. } => return Some((to, message)),
                 ShardOutput::Up { from, message } => {
                     self.router
                         .handle_link(now, LinkEvent::I2np { from, message });

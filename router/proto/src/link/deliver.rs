@@ -88,7 +88,7 @@ impl Links {
                 ShardOutput::Up { from, message } => {
                     self.event(LinkEvent::I2np { from, message });
                 }
-                ShardOutput::Send { to, message } => {
+                ShardOutput::Send { to, message, .. } => {
                     self.queue(now, to, Class::Transit, message);
                 }
             }

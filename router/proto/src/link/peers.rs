@@ -236,7 +236,7 @@ impl Links {
     /// Writes a termination and closes, without touching the table of peers.
     fn say_goodbye(&mut self, now: Now, rng: &mut Rng, s: SocketId, reason: u8) {
         let frame = self.conns.get_mut(&s).and_then(Conn::link);
-        if let Some(frame) = frame.map(|l| l.established.terminate(now, rng, reason)) {
+        if let Some(frame) = frame.and_then(|l| l.established.terminate(now, rng, reason)) {
             self.write(s, frame);
         }
         self.close(s);
@@ -245,7 +245,7 @@ impl Links {
     /// Ends an established link of our own accord.
     pub(super) fn end(&mut self, now: Now, rng: &mut Rng, s: SocketId, reason: u8, why: LinkDown) {
         let frame = self.conns.get_mut(&s).and_then(Conn::link);
-        if let Some(frame) = frame.map(|l| l.established.terminate(now, rng, reason)) {
+        if let Some(frame) = frame.and_then(|l| l.established.terminate(now, rng, reason)) {
             self.write(s, frame);
         }
         self.out.push_back(LinksOutput::Close { socket: s });
@@ -255,7 +255,7 @@ impl Links {
     /// Ends a link whose byte stream is broken: no oracle, so the answer comes late.
     pub(super) fn end_broken(&mut self, now: Now, rng: &mut Rng, s: SocketId, reason: u8) {
         let frame = self.conns.get_mut(&s).and_then(Conn::link);
-        let frame = frame.map(|l| l.established.terminate(now, rng, reason));
+        let frame = frame.and_then(|l| l.established.terminate(now, rng, reason));
         let Some(remote) = self.conns.get(&s).map(|c| c.remote) else {
             return;
         };
@@ -371,7 +371,7 @@ impl Links {
 
     fn keep_alive(&mut self, now: Now, rng: &mut Rng, s: SocketId) {
         let link = self.conns.get_mut(&s).and_then(Conn::link);
-        if let Some(frame) = link.map(|l| l.established.keep_alive(now, rng)) {
+        if let Some(frame) = link.and_then(|l| l.established.keep_alive(now, rng)) {
             self.write(s, frame);
         }
     }

@@ -5,6 +5,7 @@
 //! What waited longer than its class allows is dropped instead of sent: the far end has given up
 //! on it, and a standing queue only delays what comes after it.
 
+use super::ntcp2::block::I2NP_OVERHEAD;
 use crate::limits;
 use crate::router::output::Class;
 use crate::time::Instant;
@@ -12,8 +13,9 @@ use crate::wire::i2np::Message;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-/// Bytes that a queued message counts for beyond its body.
-const OVERHEAD: usize = 64;
+/// Bytes of memory that a waiting message counts for beyond its body.
+const OVERHEAD: usize = 96;
+const _: () = assert!(size_of::<(Instant, Message)>() <= OVERHEAD - 24);
 
 /// How long a message of each class may wait.
 const AGE_MAX: [Duration; 3] = [
@@ -32,7 +34,8 @@ pub struct SendQueue {
     bytes: usize,
 }
 
-const fn size(message: &Message) -> usize {
+/// Bytes of memory that a waiting message counts for.
+pub(super) const fn size(message: &Message) -> usize {
     message.body.len() + OVERHEAD
 }
 
@@ -64,8 +67,8 @@ impl SendQueue {
         }
     }
 
-    /// The next message whose body is at most `room` bytes; `None` also when the next one in
-    /// order is larger.
+    /// The next message whose block takes at most `room` bytes of a frame; `None` also when the
+    /// next one in order is larger.
     pub fn pop(&mut self, now: Instant, room: usize, drops: &mut Drops) -> Option<Message> {
         for class in (0..self.classes.len()).rev() {
             while let Some((at, message)) = self.classes.get(class).and_then(VecDeque::front) {
@@ -75,7 +78,7 @@ impl SendQueue {
                     count(drops, class);
                     continue;
                 }
-                if message.body.len() > room {
+                if message.body.len() + I2NP_OVERHEAD > room {
                     return None;
                 }
                 return self.take(class);
@@ -163,7 +166,22 @@ mod tests {
     fn a_message_that_does_not_fit_waits_for_the_next_frame() {
         let (mut q, mut drops) = (SendQueue::default(), Drops::default());
         q.push(Instant(0), Class::Own, message(1, 100), &mut drops);
-        assert_eq!(q.pop(Instant(0), 99, &mut drops), None);
-        assert!(q.pop(Instant(0), 100, &mut drops).is_some());
+        let room = 100 + I2NP_OVERHEAD;
+        assert_eq!(q.pop(Instant(0), room - 1, &mut drops), None);
+        assert!(q.pop(Instant(0), room, &mut drops).is_some());
+        q.push(Instant(0), Class::Own, message(2, 0), &mut drops);
+        assert_eq!(q.pop(Instant(0), 0, &mut drops), None);
+    }
+    #[test]
+    fn messages_without_a_body_fill_the_queue_too() {
+        for n in [0, 1] {
+            let (mut q, mut drops) = (SendQueue::default(), Drops::default());
+            for id in 0..10_000 {
+                q.push(Instant(0), Class::Own, message(id, n), &mut drops);
+                assert!(q.bytes() <= limits::LINK_QUEUE_BYTES);
+            }
+            let kept = ids(&mut q, Instant(0), &mut drops).len();
+            assert_eq!(kept, limits::LINK_QUEUE_BYTES / (n + OVERHEAD));
+        }
     }
 }

@@ -63,7 +63,7 @@ fn what_waits_is_bounded_in_bytes_time_and_targets() {
     for n in 0..20 {
         w.send(0, 1, Class::Own, message(n, 1024));
     }
-    assert_eq!(w.nodes[0].stats().dropped, [0, 4, 0]);
+    assert_eq!(w.nodes[0].stats().dropped, [0, 6, 0]);
     w.run(SECOND * 6);
     assert_eq!(w.nodes[0].stats().dropped, [0, 20, 0]);
     for n in 0..limits::LINK_WAIT_TARGETS as u32 + 5 {
@@ -81,6 +81,45 @@ fn what_waits_is_bounded_in_bytes_time_and_targets() {
     assert_eq!(w.nodes[0].stats().dropped, [0, 25, 0]);
     w.cmd(0, LinkCmd::NoRouter(RouterHash::default()));
     assert_eq!(w.nodes[0].stats().dropped, [0, 26, 0]);
+}
+
+#[test]
+fn messages_without_a_body_fill_what_waits_too() {
+    let mut w = World::new(2);
+    for n in 0..1000 {
+        w.send(0, 1, Class::Own, message(n, (n % 2) as usize));
+    }
+    let kept = 1000 - w.nodes[0].stats().dropped[1];
+    assert!(
+        (100..=limits::LINK_WAIT_BYTES as u64 / 96).contains(&kept),
+        "{kept}"
+    );
+}
+
+/// A tunnel that ends at us can deliver messages without a body to any router, as many as its
+/// owner likes.
+#[test]
+fn messages_without_a_body_join_a_full_frame_and_nothing_ends() {
+    let mut w = World::new(2);
+    w.dial(0, 1);
+    let s = w.nodes[0].peers.values().next().unwrap().current;
+    // Its socket takes nothing for a moment, so that the queue fills.
+    w.nodes[0].conns.get_mut(&s).unwrap().unsent = limits::LINK_UNSENT_HIGH;
+    for n in 0..50 {
+        w.send(0, 1, Class::Transit, message(n, 1500));
+    }
+    for n in 0..2000 {
+        w.send(0, 1, Class::Transit, message(n, 0));
+    }
+    let now = w.now;
+    w.nodes[0].handle_written(now, &mut crate::rng::Rng::from_number(1), s, 0);
+    w.run(SECOND);
+    assert!(w.up(0, 1, Direction::Outbound));
+    assert_eq!(
+        w.received(1).len() as u64 + w.nodes[0].stats().dropped[0],
+        2050
+    );
+    assert!(w.received(1).iter().filter(|m| m.2 == 0).count() > 500);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Messages for routers without a link, for the few seconds until there is one.
 
-use super::queue::{Drops, SendQueue};
+use super::queue::{Drops, SendQueue, size};
 use crate::limits;
 use crate::router::output::Class;
 use crate::time::Instant;
@@ -55,7 +55,7 @@ impl Waiting {
         message: Message,
         drops: &mut Drops,
     ) -> bool {
-        let n = message.body.len();
+        let n = size(&message);
         let full = self.targets.len() >= limits::LINK_WAIT_TARGETS;
         let known = self.targets.contains_key(&to);
         if n > limits::LINK_WAIT_BYTES || (full && !known) {
@@ -72,7 +72,7 @@ impl Waiting {
             let Some((class, old)) = target.messages.pop_front() else {
                 break;
             };
-            target.bytes -= old.body.len();
+            target.bytes -= size(&old);
             drops[class as usize] += 1;
         }
         target.bytes += n;

@@ -1,6 +1,7 @@
 //! The share of bandwidth that transit may use: a bucket that begins to drop by chance before it
-//! is empty, so that senders slow down one by one; and a share of it for each sender at our
-//! inbound gateways, which take messages from anyone.
+//! is empty, so that senders slow down one by one; a share of it for each sender at our inbound
+//! gateways, which take messages from anyone; and while it is half empty, no more than a share for
+//! each router that sends us cells.
 
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 const EARLY: u64 = 2;
 /// One sender's part of the whole.
 const SENDER_SHARE: u64 = 2;
+/// The part of one router's cells while transit is short.
+const HOP_SHARE: u64 = 8;
 /// A bucket holds at least this many bytes, whatever the rate: the longest message.
 const BURST_MIN: u64 = 128 * 1024;
 
@@ -131,6 +134,7 @@ pub struct Limit {
     rate: Rate,
     all: Option<Bucket>,
     senders: PerPeer,
+    hops: PerPeer,
 }
 
 impl Limit {
@@ -142,6 +146,7 @@ impl Limit {
             rate: Rate::of_bytes(bytes_per_sec),
             all: None,
             senders: PerPeer::new(share, senders_max),
+            hops: PerPeer::new(Rate::of_bytes(bytes_per_sec / HOP_SHARE), senders_max),
         }
     }
 
@@ -150,6 +155,19 @@ impl Limit {
         self.rate = Rate::of_bytes(bytes_per_sec);
         self.senders
             .set_rate(Rate::of_bytes(bytes_per_sec / SENDER_SHARE));
+        self.hops
+            .set_rate(Rate::of_bytes(bytes_per_sec / HOP_SHARE));
+    }
+
+    /// Whether transit may send this many bytes of cells from `from` now: while the bucket is
+    /// below half, only what is within the router's share.
+    pub fn admit_from(&mut self, now: Now, rng: &mut Rng, from: RouterHash, bytes: usize) -> bool {
+        let rate = self.rate;
+        let within = self.hops.admit(now, from, bytes as u64);
+        let all = self.all.get_or_insert_with(|| Bucket::full(rate, now));
+        all.refill(rate, now);
+        let short = all.level < rate.burst / EARLY;
+        (within || !short) && all.take_early(rate, now, rng, bytes as u64)
     }
 
     /// Whether transit may send this many bytes now.
@@ -204,6 +222,29 @@ mod tests {
         }
         assert!((390_000..=550_000).contains(&sum), "{sum}");
         assert!(!Limit::new(0, 4).admit(Now::default(), &mut rng, 1));
+    }
+
+    #[test]
+    fn one_router_alone_may_use_all_but_does_not_displace_others() {
+        let (mut limit, mut rng) = (Limit::new(RATE, 4), Rng::from_number(1));
+        let (greedy, modest) = (RouterHash([1; 32]), RouterHash([2; 32]));
+        let (mut alone, mut asked, mut got, mut rest) = (0, 0, 0, 0);
+        for ms in 0..20_000 {
+            let now = Now::default().after(Duration::from_millis(ms));
+            let shared = ms >= 10_000;
+            for _ in 0..20 {
+                let admitted = limit.admit_from(now, &mut rng, greedy, 1000);
+                let sum = if shared { &mut rest } else { &mut alone };
+                *sum += 1000 * u64::from(admitted);
+            }
+            if shared && ms % 10 == 0 {
+                asked += 1;
+                got += u32::from(limit.admit_from(now, &mut rng, modest, 1000));
+            }
+        }
+        assert!((9 * RATE..=11 * RATE).contains(&alone), "{alone}");
+        assert!(rest >= 8 * RATE, "{rest}");
+        assert!(got * 10 >= asked * 9, "{got} of {asked}");
     }
 
     #[test]

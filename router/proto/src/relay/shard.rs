@@ -9,8 +9,8 @@ use super::stats::{Dropped, ShardStats};
 use crate::crypto::tunnel_aes::CELL;
 use crate::limits;
 use crate::rng::Rng;
-use crate::time::{Instant, Now};
-use crate::tunnel::fragment::{TunnelDelivery, fragment};
+use crate::time::{Date, Instant, Now};
+use crate::tunnel::fragment::{TunnelDelivery, cells_of, fragment};
 use crate::tunnel::reassemble::Reassembler;
 use crate::wire::cursor::Reader;
 use crate::wire::error::Result;
@@ -22,6 +22,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Life of the messages that we send on.
 const SENT_LIFE: Duration = Duration::from_secs(10);
+/// What each message that leaves a tunnel counts for beyond its body: headers on the wire, and
+/// that each may need a queue of its own. A cell may hold 25 messages for as many routers.
+const MESSAGE_COST: usize = 64;
+/// Bytes of a message's long header, with the expiration at its place.
+const HEADER: usize = 16;
+const EXPIRES_AT: usize = 5;
+const HEADER_AND_BODY_MAX: usize = HEADER + limits::I2NP_BODY_MAX;
 
 /// Bounds of a shard.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +39,7 @@ pub struct ShardLimits {
     pub bytes_per_sec: u64,
     /// Bytes of the replay filter.
     pub filter_bytes: usize,
-    /// Bytes of all endpoints' unfinished messages; above, the hop at hand loses its own.
+    /// Bytes of all endpoints' unfinished messages; above, the hop that holds most loses its own.
     pub fragment_bytes: usize,
     /// Senders to gateways that are told apart.
     pub senders: usize,
@@ -58,6 +65,8 @@ impl Default for ShardLimits {
 pub enum ShardOutput {
     /// Send a message to a router; never to ourselves.
     Send {
+        /// The router that it came from: who makes us send.
+        from: RouterHash,
         /// The router.
         to: RouterHash,
         /// The message.
@@ -87,8 +96,9 @@ pub struct Shard {
     own: BTreeMap<TunnelId, RouterHash>,
     filter: IvFilter,
     limit: Limit,
-    /// Bytes in all reassemblers, and when to look for old ones.
+    /// Bytes in all reassemblers, who holds how many, and when to look for old ones.
     held: usize,
+    holders: BTreeSet<(usize, TunnelId)>,
     sweep: Option<Instant>,
     outputs: VecDeque<ShardOutput>,
     stats: ShardStats,
@@ -107,6 +117,7 @@ impl Shard {
             filter: IvFilter::new(limits.filter_bytes, limits::HOP_LIFE),
             limit: Limit::new(limits.bytes_per_sec, limits.senders),
             held: 0,
+            holders: BTreeSet::new(),
             sweep: None,
             outputs: VecDeque::new(),
             stats: ShardStats::default(),
@@ -132,7 +143,8 @@ impl Shard {
     pub fn remove(&mut self, id: TunnelId) {
         if let Some(row) = self.hops.remove(&id) {
             self.expiry.remove(&(row.hop.expires, id));
-            self.held -= row.fragments.bytes();
+            let bytes = row.fragments.bytes();
+            self.note_held(id, bytes, 0);
             *self.stats.hops_mut(row.hop.role) -= 1;
         }
     }
@@ -198,12 +210,9 @@ impl Shard {
             self.remove(id);
         }
         if self.sweep.is_some_and(|at| at <= now.mono) {
-            self.held = 0;
-            for row in self.hops.values_mut() {
-                let lost = row.fragments.lost();
-                row.fragments.expire(now);
-                self.stats.fragments_lost += row.fragments.lost() - lost;
-                self.held += row.fragments.bytes();
+            let holders: Vec<TunnelId> = self.holders.iter().map(|(_, id)| *id).collect();
+            for id in holders {
+                self.with_fragments(id, |f| f.expire(now));
             }
             self.sweep = (self.held > 0).then(|| now.mono + limits::REASSEMBLY_TIMEOUT);
         }
@@ -238,11 +247,12 @@ impl Shard {
         if hop.from != Some(from) {
             return Err(Dropped::WrongPrevious);
         }
+        // What is beyond the limit must not fill the filter, so that this is bounded by the limit.
+        if !self.limit.admit_from(now, rng, from, CELL) {
+            return Err(Dropped::Limit);
+        }
         if !self.filter.insert(now, rng, &replay_mark(id, cell)) {
             return Err(Dropped::Replay);
-        }
-        if !self.limit.admit(now, rng, CELL) {
-            return Err(Dropped::Limit);
         }
         hop.keys.encrypt(cell);
         self.stats.cells_in += 1;
@@ -251,41 +261,57 @@ impl Shard {
             readdress(&mut message.body, hop.next_id);
             message.id = MessageId(rng.nonzero_u32());
             message.expires = now.wall + SENT_LIFE;
-            self.send(to, message)?;
+            self.send(from, to, message)?;
             return Ok(None);
         }
-        let messages = Self::reassemble(&mut self.stats, row, now, cell, &mut self.held)?;
-        self.after_reassembly(now, id);
-        for (delivery, bytes) in messages {
-            if let Err(why) = self.deliver(now, rng, from, delivery, &bytes) {
+        let cell = *cell;
+        let messages = self.with_fragments(id, |f| f.accept(now, &cell));
+        self.after_reassembly(now);
+        let messages = messages.and_then(core::result::Result::ok);
+        for (n, (delivery, bytes)) in messages.ok_or(Dropped::Malformed)?.into_iter().enumerate() {
+            // The first is paid for with the cell.
+            let paid = n == 0 || self.limit.admit_from(now, rng, from, MESSAGE_COST);
+            let delivered = if paid {
+                self.deliver(now, rng, from, delivery, &bytes)
+            } else {
+                Err(Dropped::Limit)
+            };
+            if let Err(why) = delivered {
                 self.stats.drops.count(why);
             }
         }
         Ok(None)
     }
 
-    fn reassemble(
-        stats: &mut ShardStats,
-        row: &mut Row,
-        now: Now,
-        cell: &[u8; CELL],
-        held: &mut usize,
-    ) -> core::result::Result<Vec<(TunnelDelivery, Vec<u8>)>, Dropped> {
-        let (bytes, lost) = (row.fragments.bytes(), row.fragments.lost());
-        let messages = row.fragments.accept(now, cell);
-        *held = *held + row.fragments.bytes() - bytes;
-        stats.fragments_lost += row.fragments.lost() - lost;
-        messages.map_err(|_| Dropped::Malformed)
+    /// Lets the fragments of an endpoint change, and keeps the sums.
+    fn with_fragments<T>(
+        &mut self,
+        id: TunnelId,
+        change: impl FnOnce(&mut Reassembler) -> T,
+    ) -> Option<T> {
+        let fragments = &mut self.hops.get_mut(&id)?.fragments;
+        let (before, lost) = (fragments.bytes(), fragments.lost());
+        let answer = change(fragments);
+        self.stats.fragments_lost += fragments.lost() - lost;
+        let after = fragments.bytes();
+        self.note_held(id, before, after);
+        Some(answer)
     }
 
-    fn after_reassembly(&mut self, now: Now, id: TunnelId) {
-        if self.held > self.limits.fragment_bytes
-            && let Some(row) = self.hops.get_mut(&id)
+    fn note_held(&mut self, id: TunnelId, before: usize, after: usize) {
+        self.held = self.held - before + after;
+        self.holders.remove(&(before, id));
+        if after > 0 {
+            self.holders.insert((after, id));
+        }
+    }
+
+    /// Who holds most gives up all of it, so that few tunnels cannot take the others' room.
+    fn after_reassembly(&mut self, now: Now) {
+        while self.held > self.limits.fragment_bytes
+            && let Some((_, id)) = self.holders.last().copied()
         {
-            let lost = row.fragments.lost();
-            self.held -= row.fragments.bytes();
-            row.fragments.clear();
-            self.stats.fragments_lost += row.fragments.lost() - lost;
+            self.with_fragments(id, Reassembler::clear);
         }
         if self.held > 0 && self.sweep.is_none() {
             self.sweep = Some(now.mono + limits::REASSEMBLY_TIMEOUT);
@@ -304,6 +330,7 @@ impl Shard {
         self.stats.messages_delivered += 1;
         match delivery {
             TunnelDelivery::Tunnel(to, id) if to == self.us => {
+                check_inner(now, bytes)?;
                 if self.own.contains_key(&id) {
                     let message = wrapped(now, rng, id, bytes).map_err(|_| Dropped::Malformed)?;
                     return self.push(ShardOutput::Up { from, message });
@@ -311,10 +338,13 @@ impl Shard {
                 self.gateway(now, rng, from, id, bytes)
             }
             TunnelDelivery::Tunnel(to, id) => {
+                check_inner(now, bytes)?;
                 let message = wrapped(now, rng, id, bytes).map_err(|_| Dropped::Malformed)?;
-                self.send(to, message)
+                self.send(from, to, message)
             }
-            TunnelDelivery::Router(to) if to != self.us => self.send(to, unwrapped(now, bytes)?),
+            TunnelDelivery::Router(to) if to != self.us => {
+                self.send(from, to, unwrapped(now, bytes)?)
+            }
             TunnelDelivery::Local | TunnelDelivery::Router(_) => {
                 let message = unwrapped(now, bytes)?;
                 self.push(ShardOutput::Up { from, message })
@@ -356,7 +386,8 @@ impl Shard {
         if row.hop.role != Role::InboundGateway {
             return Err(Dropped::WrongPrevious);
         }
-        let bytes = inner.len().div_ceil(CELL).max(1) * CELL;
+        check_inner(now, inner)?;
+        let bytes = cells_of(inner.len()) * CELL;
         if !self.limit.admit_sender(now, from, bytes) || !self.limit.admit(now, rng, bytes) {
             return Err(Dropped::Limit);
         }
@@ -373,15 +404,22 @@ impl Shard {
                 expires: now.wall + SENT_LIFE,
                 body: [&next_id.0.to_be_bytes(), cell.as_slice()].concat(),
             };
-            self.send(to, message)?;
+            self.send(from, to, message)?;
         }
         Ok(())
     }
 
-    fn send(&mut self, to: RouterHash, message: Message) -> core::result::Result<(), Dropped> {
+    fn send(
+        &mut self,
+        from: RouterHash,
+        to: RouterHash,
+        message: Message,
+    ) -> core::result::Result<(), Dropped> {
+        let bytes = (message.body.len() + HEADER) as u64;
+        self.push(ShardOutput::Send { from, to, message })?;
         self.stats.messages_sent += 1;
-        self.stats.bytes_sent += message.body.len() as u64;
-        self.push(ShardOutput::Send { to, message })
+        self.stats.bytes_sent += bytes;
+        Ok(())
     }
 
     fn push(&mut self, output: ShardOutput) -> core::result::Result<(), Dropped> {
@@ -393,7 +431,7 @@ impl Shard {
     }
 }
 
-fn is_stale(now: Now, expires: crate::time::Date) -> bool {
+fn is_stale(now: Now, expires: Date) -> bool {
     expires + limits::CLOCK_TOLERANCE < now.wall
 }
 
@@ -433,6 +471,18 @@ fn wrapped(now: Now, rng: &mut Rng, id: TunnelId, inner: &[u8]) -> Result<Messag
     let inner = inner.to_vec();
     let (message, expires) = (MessageId(rng.nonzero_u32()), now.wall + SENT_LIFE);
     TunnelGateway { id, inner }.to_message(message, expires)
+}
+
+/// What leaves a tunnel, or enters one, is a message that is not long past its time. Its checksum
+/// is the receiver's to check.
+fn check_inner(now: Now, bytes: &[u8]) -> core::result::Result<(), Dropped> {
+    let expires = bytes.get(EXPIRES_AT..).and_then(<[u8]>::first_chunk);
+    let expires = expires.filter(|_| bytes.len() >= HEADER && bytes.len() <= HEADER_AND_BODY_MAX);
+    let expires = expires.ok_or(Dropped::Malformed)?;
+    if is_stale(now, Date(u64::from_be_bytes(*expires))) {
+        return Err(Dropped::Expired);
+    }
+    Ok(())
 }
 
 fn unwrapped(now: Now, bytes: &[u8]) -> core::result::Result<Message, Dropped> {

@@ -82,7 +82,7 @@ pub struct ShardStats {
     pub cells_in: u64,
     /// Messages sent on, cells and others.
     pub messages_sent: u64,
-    /// Their bytes without headers.
+    /// Their bytes, headers included.
     pub bytes_sent: u64,
     /// Whole messages that came out of tunnels which end here.
     pub messages_delivered: u64,

@@ -68,6 +68,17 @@ pub fn fragment<B: AsRef<[u8]>>(
         .collect()
 }
 
+/// Cells that one message of `n` bytes becomes on its own, for the tunnel's owner.
+#[must_use]
+pub const fn cells_of(n: usize) -> usize {
+    let whole = TunnelDelivery::Local.instructions() + n;
+    if whole <= CELL_ROOM {
+        return 1;
+    }
+    let first = CELL_ROOM - TunnelDelivery::Local.instructions() - 4;
+    1 + (n - first).div_ceil(CELL_ROOM - FOLLOW_ON)
+}
+
 /// One cell of given parts: `padding` fills what `content` leaves of [`CELL_ROOM`] and has no zero.
 fn cell(content: &[u8], iv: &[u8; 16], padding: &[u8]) -> [u8; CELL] {
     let sum = sha256(&[content, iv]);

@@ -10,6 +10,16 @@ use crate::wire::error::{Cause, Result, WireError};
 use crate::wire::hash::{RouterHash, TunnelId, sha256};
 use std::collections::BTreeMap;
 
+/// Bytes of memory that a fragment counts for beyond its payload.
+const FRAGMENT_OVERHEAD: usize = 64;
+/// Bytes of memory that an unfinished message counts for beyond its fragments.
+const MESSAGE_OVERHEAD: usize = 256;
+const _: () = assert!(size_of::<(u32, Partial)>() <= MESSAGE_OVERHEAD - 64);
+const _: () = assert!(
+    limits::REASSEMBLY_BYTES_MAX
+        > limits::I2NP_BODY_MAX + 16 + 64 * FRAGMENT_OVERHEAD + MESSAGE_OVERHEAD
+);
+
 /// What is left of messages of which fragments are missing. When a bound is reached the oldest
 /// one is given up; after [`limits::REASSEMBLY_TIMEOUT`] each is.
 #[derive(Default)]
@@ -24,7 +34,8 @@ struct Partial {
     first: Option<(TunnelDelivery, Vec<u8>)>,
     follow: BTreeMap<u8, Vec<u8>>,
     last: Option<u8>,
-    bytes: usize,
+    /// Bytes of payload.
+    payload: usize,
 }
 
 /// One fragment or whole message of a cell.
@@ -77,7 +88,7 @@ impl Reassembler {
         }
     }
 
-    /// Bytes of fragments held.
+    /// Bytes that the fragments held count for.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
@@ -103,7 +114,7 @@ impl Reassembler {
 
     fn give_up(&mut self, id: u32) {
         if let Some(p) = self.partial.remove(&id) {
-            self.bytes -= p.bytes;
+            self.bytes -= p.cost();
             self.lost += 1;
         }
     }
@@ -114,10 +125,11 @@ impl Reassembler {
             Piece::First(id, _, data) | Piece::Follow { id, data, .. } => (id, data.len()),
         };
         self.make_room(id, len);
+        let new = !self.partial.contains_key(&id);
         let p = self.partial.entry(id).or_insert_with(|| Partial::new(now));
-        let before = p.bytes;
+        let before = if new { 0 } else { p.cost() };
         let sound = p.insert(piece);
-        self.bytes += p.bytes - before;
+        self.bytes += p.cost() - before;
         if !sound {
             self.give_up(id);
             return None;
@@ -126,13 +138,14 @@ impl Reassembler {
             return None;
         }
         let p = self.partial.remove(&id)?;
-        self.bytes -= p.bytes;
+        self.bytes -= p.cost();
         p.into_message()
     }
 
     /// Gives up the oldest messages other than `id` until a new fragment fits.
     fn make_room(&mut self, id: u32, len: usize) {
-        while self.bytes + len > limits::REASSEMBLY_BYTES_MAX
+        let cost = len + FRAGMENT_OVERHEAD + MESSAGE_OVERHEAD;
+        while self.bytes + cost > limits::REASSEMBLY_BYTES_MAX
             || (self.partial.len() >= limits::REASSEMBLY_MESSAGES_MAX
                 && !self.partial.contains_key(&id))
         {
@@ -152,8 +165,14 @@ impl Partial {
             first: None,
             follow: BTreeMap::new(),
             last: None,
-            bytes: 0,
+            payload: 0,
         }
+    }
+
+    /// Bytes of memory that it counts for.
+    fn cost(&self) -> usize {
+        let fragments = usize::from(self.first.is_some()) + self.follow.len();
+        self.payload + fragments * FRAGMENT_OVERHEAD + MESSAGE_OVERHEAD
     }
 
     /// Keeps a fragment; a second one of the same number is ignored. `false` when the fragments
@@ -175,9 +194,9 @@ impl Partial {
             }
             _ => 0,
         };
-        self.bytes += added;
+        self.payload += added;
         let beyond = |last| self.follow.last_key_value().is_some_and(|(n, _)| *n > last);
-        self.bytes <= limits::I2NP_BODY_MAX + 16 && !self.last.is_some_and(beyond)
+        self.payload <= limits::I2NP_BODY_MAX + 16 && !self.last.is_some_and(beyond)
     }
 
     /// Numbers are at least 1 and at most `last`, so counting them is enough.
@@ -190,7 +209,7 @@ impl Partial {
 
     fn into_message(self) -> Option<(TunnelDelivery, Vec<u8>)> {
         let (delivery, mut message) = self.first?;
-        message.reserve_exact(self.bytes - message.len());
+        message.reserve_exact(self.payload - message.len());
         for piece in self.follow.values() {
             message.extend_from_slice(piece);
         }

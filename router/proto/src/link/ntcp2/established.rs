@@ -79,38 +79,41 @@ impl Established {
 
     /// The next frame of queued messages; `None` when nothing waits.
     pub fn next_frame(&mut self, now: Now, rng: &mut Rng, drops: &mut Drops) -> Option<Vec<u8>> {
-        let first = self.queue.pop(now.mono, limits::I2NP_BODY_MAX, drops)?;
         let mut w = Writer::with_capacity(limits::NTCP2_FRAME_TARGET + PADDING);
-        block::i2np(&mut w, &first);
-        loop {
-            let room = limits::NTCP2_FRAME_TARGET.saturating_sub(w.len() + block::I2NP_OVERHEAD);
-            let Some(next) = self.queue.pop(now.mono, room, drops) else {
-                break;
-            };
+        let mut room = PLAIN_MAX - block::HEADER;
+        let mut messages = 0;
+        while messages < limits::NTCP2_FRAME_MESSAGES
+            && let Some(next) = self.queue.pop(now.mono, room, drops)
+        {
             block::i2np(&mut w, &next);
+            messages += 1;
+            room = limits::NTCP2_FRAME_TARGET.saturating_sub(w.len());
+        }
+        if messages == 0 {
+            return None;
         }
         self.used = now.mono;
-        Some(self.seal(now.mono, rng, w))
+        self.seal(now.mono, rng, w)
     }
 
     /// A frame that only shows that we are here.
-    pub fn keep_alive(&mut self, now: Now, rng: &mut Rng) -> Vec<u8> {
+    pub fn keep_alive(&mut self, now: Now, rng: &mut Rng) -> Option<Vec<u8>> {
         let mut w = Writer::with_capacity(64);
         block::date_time(&mut w, now.wall.secs_u32_rounded());
         self.seal(now.mono, rng, w)
     }
 
     /// The last frame: why the link ends.
-    pub fn terminate(&mut self, now: Now, rng: &mut Rng, reason: u8) -> Vec<u8> {
+    pub fn terminate(&mut self, now: Now, rng: &mut Rng, reason: u8) -> Option<Vec<u8>> {
         let mut w = Writer::with_capacity(64);
         block::termination(&mut w, self.opener.received(), reason);
         self.seal(now.mono, rng, w)
     }
 
-    fn seal(&mut self, now: Instant, rng: &mut Rng, mut w: Writer) -> Vec<u8> {
+    fn seal(&mut self, now: Instant, rng: &mut Rng, mut w: Writer) -> Option<Vec<u8>> {
         let n = rng
             .below(PADDING)
-            .min(PLAIN_MAX.saturating_sub(w.len() + 3));
+            .min(PLAIN_MAX.saturating_sub(w.len() + block::HEADER));
         block::padding(&mut w, &rng.bytes(n));
         self.spoke = now;
         self.sealer.seal(w.into_vec())
@@ -220,20 +223,59 @@ mod tests {
     }
 
     #[test]
+    fn frames_of_the_smallest_messages_are_closed_by_bytes_and_by_count() {
+        for (first, n) in [
+            (16_000, 0),
+            (16_000, 1),
+            (0, 0),
+            (1, 1),
+            (limits::I2NP_BODY_MAX, 0),
+        ] {
+            let (mut a, mut b) = pair();
+            let (mut rng, mut drops) = (Rng::from_number(1), Drops::default());
+            let now = Now::default();
+            let mut push = |id, n| {
+                let q = &mut a.queue;
+                q.push(now.mono, Class::Transit, message(id, n), &mut drops);
+            };
+            push(0, first);
+            (1..=1500).for_each(|id| push(id, n));
+            let (mut most, mut out) = (0, Vec::new());
+            while let Some(frame) = a.next_frame(now, &mut rng, &mut drops) {
+                let before = out.len();
+                assert_eq!(b.receive(now.mono, &frame, &mut out), Ok(()));
+                let alone = out.len() - before == 1;
+                let bound = limits::NTCP2_FRAME_TARGET + PADDING + block::HEADER + 18;
+                assert!(alone || frame.len() <= bound, "{} bytes", frame.len());
+                most = most.max(out.len() - before);
+            }
+            assert_eq!(out.len(), 1501);
+            assert!(most <= limits::NTCP2_FRAME_MESSAGES);
+        }
+    }
+
+    #[test]
+    fn a_plaintext_that_is_too_long_is_no_frame() {
+        let (mut a, _) = pair();
+        assert!(a.sealer.seal(vec![0; PLAIN_MAX + 1]).is_none());
+        assert!(a.sealer.seal(vec![0; PLAIN_MAX]).is_some());
+    }
+
+    #[test]
     fn altered_and_malformed_frames_have_their_reasons() {
         let (mut a, mut b) = pair();
         let mut rng = Rng::from_number(1);
-        let mut frame = a.keep_alive(Now::default(), &mut rng);
+        let mut frame = a.keep_alive(Now::default(), &mut rng).unwrap();
         *frame.last_mut().unwrap() ^= 1;
         let mut out = Vec::new();
         let refused = b.receive(Instant(0), &frame, &mut out);
         assert_eq!(refused, Err(reason::AEAD));
         let (mut a, mut b) = pair();
-        let frame = a.sealer.seal(vec![3, 0, 9, 1]);
+        let frame = a.sealer.seal(vec![3, 0, 9, 1]).unwrap();
         let refused = b.receive(Instant(0), &frame, &mut out);
         assert_eq!(refused, Err(reason::PAYLOAD));
         let (mut a, mut b) = pair();
-        let mut short = a.keep_alive(Now::default(), &mut rng);
+        let mut short = a.keep_alive(Now::default(), &mut rng).unwrap();
         // The length under its mask, made 15: below a tag.
         let n = (short.len() as u16 - 2) ^ 15;
         short[0] ^= n.to_be_bytes()[0];
@@ -247,8 +289,9 @@ mod tests {
     fn nothing_is_read_after_a_termination() {
         let (mut a, mut b) = pair();
         let mut rng = Rng::from_number(1);
-        let mut bytes = a.terminate(Now::default(), &mut rng, reason::NORMAL);
-        bytes.extend_from_slice(&a.keep_alive(Now::default(), &mut rng));
+        let now = Now::default();
+        let mut bytes = a.terminate(now, &mut rng, reason::NORMAL).unwrap();
+        bytes.extend_from_slice(&a.keep_alive(now, &mut rng).unwrap());
         let mut out = Vec::new();
         assert_eq!(b.receive(Instant(0), &bytes, &mut out), Ok(()));
         assert_eq!(out, [Received::Terminated(reason::NORMAL)]);

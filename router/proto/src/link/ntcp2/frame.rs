@@ -75,20 +75,20 @@ impl Session {
 }
 
 impl Sealer {
-    /// Seals one frame with its length in front.
-    ///
-    /// # Panics
-    /// When `plain` is longer than [`PLAIN_MAX`], which callers bound.
+    /// Seals one frame with its length in front; `None`, and nothing changed, when `plain` is
+    /// longer than [`PLAIN_MAX`].
     #[must_use]
-    pub fn seal(&mut self, mut plain: Vec<u8>) -> Vec<u8> {
-        assert!(plain.len() <= PLAIN_MAX, "a frame holds 65,519 bytes");
+    pub fn seal(&mut self, mut plain: Vec<u8>) -> Option<Vec<u8>> {
+        if plain.len() > PLAIN_MAX {
+            return None;
+        }
         self.key.seal(self.n, &[], &mut plain);
         self.n += 1;
         let masked = (plain.len() as u16) ^ self.mask.next_mask();
         let mut out = Vec::with_capacity(2 + plain.len());
         out.extend_from_slice(&masked.to_be_bytes());
         out.extend_from_slice(&plain);
-        out
+        Some(out)
     }
 }
 

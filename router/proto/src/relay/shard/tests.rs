@@ -109,7 +109,7 @@ fn cells_for_endpoint(delivery: TunnelDelivery, inner: &[u8], rng: &mut Rng) -> 
 
 fn sent(output: &ShardOutput) -> (RouterHash, &Message) {
     match output {
-        ShardOutput::Send { to, message } => (*to, message),
+        ShardOutput::Send { to, message, .. } => (*to, message),
         ShardOutput::Up { .. } => panic!("not for us"),
     }
 }
@@ -310,7 +310,7 @@ fn an_endpoint_relays_any_type_and_keeps_what_is_ours() {
             (ShardOutput::Up { from, message }, None) => {
                 assert_eq!((*from, message), (BEFORE, &odd));
             }
-            (ShardOutput::Send { to, message }, Some(wanted)) => {
+            (ShardOutput::Send { to, message, .. }, Some(wanted)) => {
                 assert_eq!(*to, wanted);
                 if message.kind == kind::TUNNEL_GATEWAY {
                     let gateway = TunnelGateway::parse(&message.body).unwrap();
@@ -456,4 +456,102 @@ fn hostile_bodies_are_only_counted() {
         assert!(b.pass(BEFORE, message).is_empty());
     }
     assert_eq!(b.drops().total(), 3000);
+}
+
+#[test]
+fn what_is_long_expired_leaves_no_tunnel() {
+    let mut rng = Rng::from_number(3);
+    let deliveries = [
+        TunnelDelivery::Router(AFTER),
+        TunnelDelivery::Router(US),
+        TunnelDelivery::Local,
+        TunnelDelivery::Tunnel(AFTER, NEXT_ID),
+        TunnelDelivery::Tunnel(US, NEXT_ID),
+    ];
+    let gateway = Hop {
+        id: NEXT_ID,
+        ..hop(Role::InboundGateway)
+    };
+    let mut b = Bench::new([hop(Role::OutboundEndpoint), gateway]);
+    let mut inner = message(20, vec![4; 100]);
+    inner.expires = start().wall - Duration::from_secs(61);
+    for (n, delivery) in deliveries.into_iter().enumerate() {
+        for cell in cells_for_endpoint(delivery, &inner.to_long(), &mut rng) {
+            assert!(b.pass(BEFORE, cell).is_empty());
+        }
+        assert_eq!(b.drops().expired, n as u64 + 1);
+    }
+    assert!(
+        b.pass(AFTER, to_gateway(NEXT_ID, &inner.to_long()))
+            .is_empty()
+    );
+    assert_eq!(b.drops().expired, 6);
+    assert!(b.pass(AFTER, to_gateway(NEXT_ID, &[1; 15])).is_empty());
+    for cell in cells_for_endpoint(deliveries[3], &[1; 15], &mut rng) {
+        assert!(b.pass(BEFORE, cell).is_empty());
+    }
+    assert_eq!((b.drops().malformed, b.drops().expired), (2, 6));
+    inner.expires = start().wall - Duration::from_secs(59);
+    assert_eq!(
+        b.pass(AFTER, to_gateway(NEXT_ID, &inner.to_long())).len(),
+        1
+    );
+}
+
+/// One hostile tunnel that never finishes a message takes no room from the others.
+#[test]
+fn the_endpoint_that_holds_most_fragments_gives_them_up() {
+    let limits = ShardLimits {
+        fragment_bytes: 20_000,
+        bytes_per_sec: 10_000_000,
+        ..ShardLimits::default()
+    };
+    let other = Hop {
+        id: NEXT_ID,
+        ..hop(Role::OutboundEndpoint)
+    };
+    let mut b = Bench::limited(limits, [hop(Role::OutboundEndpoint), other]);
+    let mut rng = Rng::from_number(3);
+    let to = TunnelDelivery::Router(AFTER);
+    let honest = message(20, vec![1; 2500]).to_long();
+    for _ in 0..50 {
+        let mut out = Vec::new();
+        for mut honest in cells_for_endpoint(to, &honest, &mut rng) {
+            for _ in 0..10 {
+                let hostile = cells_for_endpoint(to, &[1; 3000], &mut rng).remove(1);
+                assert!(b.pass(BEFORE, hostile).is_empty());
+            }
+            honest.body[..4].copy_from_slice(&NEXT_ID.0.to_be_bytes());
+            out.extend(b.pass(BEFORE, honest));
+            assert!(b.shard.held <= 20_000);
+        }
+        assert_eq!(out.len(), 1);
+    }
+}
+
+/// One cell can hold messages for many routers: each costs its part of the bandwidth.
+#[test]
+fn small_messages_to_many_routers_are_metered() {
+    let mut b = Bench::new([hop(Role::OutboundEndpoint)]);
+    b.shard.limits.outputs = 100_000;
+    let mut rng = Rng::from_number(3);
+    let inner = message(20, Vec::new()).to_long();
+    let mut sent = 0;
+    for _ in 0..300 {
+        let messages: Vec<_> = (0..18)
+            .map(|_| {
+                (
+                    TunnelDelivery::Router(RouterHash(rng.array())),
+                    inner.clone(),
+                )
+            })
+            .collect();
+        let mut cells = fragment(&messages, &mut rng);
+        assert_eq!(cells.len(), 1);
+        keys().decrypt(&mut cells[0]);
+        sent += b.pass(BEFORE, cell(ID, &cells[0])).len();
+    }
+    assert!((500..2300).contains(&sent), "{sent}");
+    assert_eq!(b.shard.stats().bytes_sent, sent as u64 * 16);
+    assert!(b.drops().limit > 100);
 }

@@ -72,3 +72,13 @@ fn padding_has_no_zero_and_limits_hold() {
     let zero = cells[0][20..].iter().position(|b| *b == 0);
     assert_eq!(zero, Some(CELL - 20 - 6));
 }
+
+#[test]
+fn the_cells_of_a_message_are_known_before_it_is_cut() {
+    let mut rng = crate::rng::Rng::from_number(1);
+    let sizes = (1..6000).chain([limits::I2NP_BODY_MAX, limits::I2NP_BODY_MAX + 16]);
+    for n in sizes {
+        let cells = pack(&[(TunnelDelivery::Local, vec![0; n])], || rng.u32());
+        assert_eq!(cells.len(), cells_of(n), "{n} bytes");
+    }
+}

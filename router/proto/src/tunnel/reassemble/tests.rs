@@ -118,7 +118,7 @@ fn bounds_hold() {
         assert!(r.partial.len() <= limits::REASSEMBLY_MESSAGES_MAX);
         assert!(r.bytes() <= limits::REASSEMBLY_BYTES_MAX);
         assert_eq!(r.partial.len() as u64 + r.lost(), n + 1);
-        let held: usize = r.partial.values().map(|p| p.bytes).sum();
+        let held: usize = r.partial.values().map(Partial::cost).sum();
         assert_eq!(held, r.bytes());
     }
 }
@@ -180,6 +180,27 @@ fn contradicting_fragments_are_given_up() {
 }
 
 #[test]
+fn fragments_of_one_byte_count_for_what_they_cost() {
+    let mut r = Reassembler::new();
+    let mut most = 0;
+    for id in 0..200u32 {
+        for number in 1..63u8 {
+            let id = id.to_be_bytes();
+            let content = [&[0x80 | number << 1], &id[..], &[0, 1, 7]].concat();
+            assert!(r.accept(now(), &cell_with(&content)).unwrap().is_empty());
+        }
+        assert!(r.bytes() <= limits::REASSEMBLY_BYTES_MAX);
+        let fragments: usize = r.partial.values().map(|p| p.follow.len()).sum();
+        most = most.max(fragments);
+    }
+    let each = FRAGMENT_OVERHEAD + 1;
+    assert!(
+        (2000..=limits::REASSEMBLY_BYTES_MAX / each).contains(&most),
+        "{most}"
+    );
+}
+
+#[test]
 fn random_instructions_never_break_the_count() {
     let mut rng = Rng::from_number(4);
     let mut r = Reassembler::new();
@@ -193,7 +214,7 @@ fn random_instructions_never_break_the_count() {
         }
         let at = now().after(Duration::from_millis(n));
         let _ = r.accept(at, &cell_with(&content));
-        let held: usize = r.partial.values().map(|p| p.bytes).sum();
+        let held: usize = r.partial.values().map(Partial::cost).sum();
         assert_eq!(held, r.bytes());
     }
 }

@@ -242,7 +242,7 @@ impl Router {
         }
         while let Some(output) = self.shard.poll_output() {
             match output {
-                ShardOutput::Send { to, message } => sent.push((to, message)),
+                ShardOutput::Send { to, message, .. } => sent.push((to, message)),
                 ShardOutput::Up { from, message } => self.handle(now, rng, from, message, sent),
             }
         }
