@@ -89,6 +89,27 @@ impl Bucket {
     }
 }
 
+/// One bucket for everybody.
+pub struct Meter {
+    rate: Rate,
+    bucket: Option<Bucket>,
+}
+
+impl Meter {
+    /// Full at its first use.
+    #[must_use]
+    pub const fn new(rate: Rate) -> Self {
+        Self { rate, bucket: None }
+    }
+
+    /// Whether this many units may be had now.
+    pub fn admit(&mut self, now: Now, units: u64) -> bool {
+        let rate = self.rate;
+        let bucket = self.bucket.get_or_insert_with(|| Bucket::full(rate, now));
+        bucket.take(rate, now, units)
+    }
+}
+
 /// A bucket for each peer. When all places are taken, the peer that was quiet longest loses its
 /// own.
 pub struct PerPeer {

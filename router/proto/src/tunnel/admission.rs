@@ -2,6 +2,13 @@
 //! (i2p spec/tunnel-creation-ecies). A refusal is answered honestly with code 30; only what is
 //! malformed, replayed, stale or too frequent gets silence.
 //!
+//! A request is remembered for as long as its time would be accepted. How many are opened, which
+//! costs a key agreement each, is limited so that the memory always suffices: it forgets none
+//! early, and a flood of requests lets no old one in again. What was made before our start, when
+//! nothing was remembered, is stale.
+//!
+//! One router, as the hop before or after us, has at most a share of all places.
+//!
 //! Not here: our own builds. Their messages come back with a record that bears our hash too, so
 //! the caller looks for the id of a build of its own first.
 
@@ -12,20 +19,39 @@ use crate::crypto::x25519::PrivateKey;
 use crate::limits;
 use crate::relay::hop::{Hop, Role};
 use crate::relay::iv_filter::IvFilter;
-use crate::relay::limit::{PerPeer, Rate};
+use crate::relay::limit::{Meter, PerPeer, Rate};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use crate::wire::hash::{RouterHash, TunnelId};
 use crate::wire::i2np::Message;
 use answer::{OurRecord, records};
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How old a request may be; its time is rounded down to a minute.
 const AGE_MAX_MINUTES: u32 = 8;
 /// How far ahead of our clock a request may be.
 const AHEAD_MAX_MINUTES: u32 = 5;
-/// Bytes of the filter of seen requests.
-const FILTER_BYTES: usize = 256 * 1024;
+/// How far the minute of a request may lie before that of our first one.
+const START_MINUTES: u32 = 1;
+/// How long a request is remembered: from the earliest moment at which its time is accepted until
+/// the last, with the minute that rounding takes, and one more.
+const REMEMBERED: Duration =
+    Duration::from_secs(60 * (AGE_MAX_MINUTES + AHEAD_MAX_MINUTES + 2) as u64);
+/// Bytes of the filter of seen requests, once there have been as many.
+const FILTER_BYTES: usize = 1024 * 1024;
+/// Requests of all peers that are opened in a second, and at once.
+const OPENED: Rate = Rate {
+    per_sec: 100,
+    burst: 500,
+};
+const _: () = assert!(
+    IvFilter::certain(FILTER_BYTES) as u64 >= OPENED.per_sec * REMEMBERED.as_secs() + OPENED.burst
+);
+/// Percent of all places that one router may have as the hop before us, and as many after us; and
+/// how many it may have in any case (Java I2P's throttle of participating tunnels is alike).
+const SHARE_PERCENT: usize = 12;
+const SHARE_MIN: usize = 18;
 
 /// What may be accepted.
 #[derive(Clone, Copy, Debug)]
@@ -102,11 +128,21 @@ pub struct Admission {
     key: PrivateKey,
     limits: AdmissionLimits,
     busy: bool,
-    hops: BTreeMap<TunnelId, Instant>,
+    hops: BTreeMap<TunnelId, Neighbours>,
     expiry: BTreeSet<(Instant, TunnelId)>,
+    before: BTreeMap<RouterHash, usize>,
+    after: BTreeMap<RouterHash, usize>,
     peers: PerPeer,
+    opened: Meter,
+    since: Option<u32>,
     seen: IvFilter,
     stats: AdmissionStats,
+}
+
+/// The routers around us in a tunnel; an endpoint has none after it.
+struct Neighbours {
+    before: RouterHash,
+    after: Option<RouterHash>,
 }
 
 impl Admission {
@@ -120,8 +156,12 @@ impl Admission {
             busy: false,
             hops: BTreeMap::new(),
             expiry: BTreeSet::new(),
+            before: BTreeMap::new(),
+            after: BTreeMap::new(),
             peers: PerPeer::new(rate_of(limits.per_peer_per_minute), limits.peers),
-            seen: IvFilter::new(FILTER_BYTES, limits::HOP_LIFE),
+            opened: Meter::new(OPENED),
+            since: None,
+            seen: IvFilter::new(FILTER_BYTES, REMEMBERED),
             stats: AdmissionStats {
                 accepted: 0,
                 rejected: 0,
@@ -215,7 +255,7 @@ impl Admission {
         if message.expires + limits::CLOCK_TOLERANCE < now.wall {
             return Err(Refused::Stale);
         }
-        if !self.peers.admit(now, from, UNIT) {
+        if !self.peers.admit(now, from, UNIT) || !self.opened.admit(now, 1) {
             return Err(Refused::TooMany);
         }
         let ours = OurRecord::open(&self.key, &self.us, message, index);
@@ -225,6 +265,10 @@ impl Admission {
         }
         let request = ours.request();
         let minutes = record::RequestRecord::minutes_of(now.wall);
+        let since = *self.since.get_or_insert(minutes);
+        if request.minutes.saturating_add(START_MINUTES) < since.min(minutes) {
+            return Err(Refused::Stale);
+        }
         if request.minutes.saturating_add(AGE_MAX_MINUTES) < minutes
             || request.minutes > minutes.saturating_add(AHEAD_MAX_MINUTES)
         {
@@ -240,6 +284,7 @@ impl Admission {
         let accept = self.limits.accept_transit
             && !self.busy
             && self.hops.len() < self.limits.hops
+            && self.has_share(from, request)
             && !self.hops.contains_key(&request.receive);
         Ok((ours, accept))
     }
@@ -247,7 +292,16 @@ impl Admission {
     fn install(&mut self, now: Now, from: RouterHash, ours: &OurRecord) -> Hop {
         let request = ours.request();
         let expires = now.mono + limits::HOP_LIFE;
-        self.hops.insert(request.receive, expires);
+        let after = (request.role != Role::OutboundEndpoint).then_some(request.next);
+        let neighbours = Neighbours {
+            before: from,
+            after,
+        };
+        self.hops.insert(request.receive, neighbours);
+        *self.before.entry(from).or_insert(0) += 1;
+        if let Some(after) = after {
+            *self.after.entry(after).or_insert(0) += 1;
+        }
         self.expiry.insert((expires, request.receive));
         Hop {
             id: request.receive,
@@ -266,7 +320,29 @@ impl Admission {
                 return;
             }
             self.expiry.pop_first();
-            self.hops.remove(&id);
+            if let Some(gone) = self.hops.remove(&id) {
+                count_down(&mut self.before, gone.before);
+                if let Some(after) = gone.after {
+                    count_down(&mut self.after, after);
+                }
+            }
+        }
+    }
+
+    /// Whether both neighbours have fewer tunnels through us than one router may.
+    fn has_share(&self, from: RouterHash, request: &record::RequestRecord) -> bool {
+        let share = (self.limits.hops.saturating_mul(SHARE_PERCENT) / 100).max(SHARE_MIN);
+        let room = |of: &BTreeMap<RouterHash, usize>, peer| of.get(peer).is_none_or(|n| *n < share);
+        let endpoint = request.role == Role::OutboundEndpoint;
+        room(&self.before, &from) && (endpoint || room(&self.after, &request.next))
+    }
+}
+
+fn count_down(of: &mut BTreeMap<RouterHash, usize>, peer: RouterHash) {
+    if let Some(n) = of.get_mut(&peer) {
+        *n = n.saturating_sub(1);
+        if *n == 0 {
+            of.remove(&peer);
         }
     }
 }

@@ -233,6 +233,7 @@ fn places_become_free() {
 #[test]
 fn silence_where_silence_is_due() {
     let mut b = Bench::new(AdmissionLimits::default());
+    b.admission.since = Some(0);
     let mut why = |change: &dyn Fn(&mut RequestRecord)| {
         let mut request = request(1);
         change(&mut request);
@@ -337,4 +338,94 @@ fn an_endpoint_answers_the_creator_in_three_ways() {
     let (to, message, keys) = answer(3, AFTER, 0);
     assert_eq!((to, message.kind), (AFTER, kind::GARLIC));
     assert_eq!(open(&message, &keys).id, MessageId(99));
+}
+
+/// As many requests as are opened at all, as fast as they are; the first one again at the end of
+/// the time in which it would be accepted.
+#[test]
+fn a_flood_of_requests_lets_no_old_one_in_again() {
+    let mut b = Bench::new(AdmissionLimits {
+        per_peer_per_minute: 1_000_000,
+        hops: 1,
+        ..AdmissionLimits::default()
+    });
+    // Its time is as far ahead as is accepted, so that it stays acceptable for longest.
+    let mut first = request(1);
+    first.minutes += AHEAD_MAX_MINUTES;
+    let (first, _) = b.ask(&first);
+    assert!(b.handle(&first).is_ok());
+    let life = u64::from(AGE_MAX_MINUTES + AHEAD_MAX_MINUTES) * 60 + 29;
+    let mut rng = Rng::from_number(2);
+    for n in 0..life * OPENED.per_sec {
+        let at = now().after(Duration::from_millis(n * 1000 / OPENED.per_sec));
+        assert!(b.admission.opened.admit(at, 1));
+        b.admission.seen.insert(at, &mut rng, &n.to_be_bytes());
+    }
+    let end = now().after(Duration::from_secs(life + 2));
+    let mut again = first.clone();
+    again.expires = end.wall;
+    let refused = b.admission.handle(end, &mut b.rng, BEFORE, &again);
+    assert_eq!(refused.unwrap_err(), Refused::Replay);
+    let after = now().after(Duration::from_secs(life + 31));
+    b.admission.seen = IvFilter::new(FILTER_BYTES, REMEMBERED);
+    again.expires = after.wall;
+    let refused = b.admission.handle(after, &mut b.rng, BEFORE, &again);
+    assert_eq!(refused.unwrap_err(), Refused::Stale, "just past its time");
+}
+
+#[test]
+fn requests_of_all_peers_together_are_metered_before_they_are_opened() {
+    let mut b = Bench::new(AdmissionLimits::default());
+    let (message, _) = b.ask(&request(1));
+    let mut opened = 0;
+    for n in 0..700u32 {
+        let mut from = RouterHash([3; 32]);
+        from.0[..4].copy_from_slice(&n.to_be_bytes());
+        let refused = b.admission.handle(now(), &mut b.rng, from, &message);
+        opened += u64::from(refused.err() != Some(Refused::TooMany));
+    }
+    assert_eq!(opened, OPENED.burst);
+}
+
+#[test]
+fn what_was_made_before_our_start_is_stale() {
+    let mut b = Bench::new(AdmissionLimits::default());
+    assert_eq!(b.code(&request(1)), (ACCEPT, true));
+    let mut old = request(2);
+    old.minutes -= 1;
+    assert_eq!(b.code(&old), (ACCEPT, true));
+    old.minutes -= 1;
+    let (message, _) = b.ask(&old);
+    assert_eq!(b.handle(&message).unwrap_err(), Refused::Stale);
+}
+
+#[test]
+fn one_router_has_a_share_of_the_places_before_and_after_us() {
+    let mut b = Bench::new(AdmissionLimits {
+        per_peer_per_minute: 10_000,
+        hops: 200,
+        ..AdmissionLimits::default()
+    });
+    let ask = |b: &mut Bench, id: u32, from: u8, next: u8| {
+        let mut r = request(id);
+        r.next = RouterHash([next; 32]);
+        let (message, _) = b.ask(&r);
+        let from = RouterHash([from; 32]);
+        let out = b.admission.handle(now(), &mut b.rng, from, &message);
+        out.unwrap().len() == 2
+    };
+    let from_one = (1..=100).filter(|id| ask(&mut b, *id, 10, 100 + *id as u8));
+    assert_eq!(from_one.count(), 24);
+    let to_one = (101..=200).filter(|id| ask(&mut b, *id, *id as u8, 10));
+    assert_eq!(to_one.count(), 24);
+    assert!(ask(&mut b, 201, 11, 11));
+    // An endpoint sends to nobody in particular.
+    let mut r = request(202);
+    (r.role, r.next) = (Role::OutboundEndpoint, RouterHash([10; 32]));
+    let (message, _) = b.ask(&r);
+    assert_eq!(b.handle(&message).unwrap().len(), 2);
+    // Places come back when tunnels end.
+    let later = now().after(limits::HOP_LIFE);
+    b.admission.forget_expired(later);
+    assert!(b.admission.before.is_empty() && b.admission.after.is_empty());
 }
