@@ -25,7 +25,7 @@ use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use crate::wire::hash::DestHash;
 use crate::wire::identity::Destination;
-use connection::{Connection, Heard, Local, Names};
+use connection::{Connection, Heard, Local, Names, Silence};
 use core::time::Duration;
 use listener::{Early, Ended, Gate};
 use packet::{ECHO, Packet, SYN};
@@ -51,18 +51,35 @@ pub struct Streams {
     next_id: u64,
     by_local: BTreeMap<u32, StreamId>,
     by_remote: BTreeMap<(DestHash, u32), StreamId>,
-    incoming: BTreeMap<DestHash, usize>,
+    peers: BTreeMap<DestHash, Peer>,
     timers: BTreeSet<(Instant, StreamId)>,
     timer_of: BTreeMap<StreamId, Instant>,
     to_send: Turn,
     to_tell: Turn,
-    paths: BTreeMap<DestHash, bool>,
+    paths: BTreeMap<DestHash, Path>,
     memory: BTreeMap<DestHash, Memory>,
     gate: Gate,
     early: Early,
     ended: Ended,
     strays: Strays,
     stats: StreamStats,
+}
+
+/// A peer with running streams.
+#[derive(Default)]
+struct Peer {
+    streams: usize,
+    incoming: usize,
+    /// When it last acknowledged something for the first time.
+    alive: Option<Instant>,
+}
+
+/// What happened on the way to a peer since it was last told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Works,
+    Unanswered,
+    Stalled,
 }
 
 /// Streams whose turn it is, each once.
@@ -103,7 +120,7 @@ impl Streams {
             next_id: 1,
             by_local: BTreeMap::new(),
             by_remote: BTreeMap::new(),
-            incoming: BTreeMap::new(),
+            peers: BTreeMap::new(),
             timers: BTreeSet::new(),
             timer_of: BTreeMap::new(),
             to_send: Turn::default(),
@@ -263,10 +280,14 @@ impl Streams {
         match s.handle(now, &self.local, p, payload) {
             Heard::Nothing => {}
             Heard::Progress => {
-                self.paths.insert(from, true);
+                self.paths.insert(from, Path::Works);
+                if let Some(peer) = self.peers.get_mut(&from) {
+                    peer.alive = Some(now.mono);
+                }
             }
             Heard::Duplicate => self.stats.duplicates += 1,
             Heard::Dropped => self.stats.overflows += 1,
+            Heard::Late => self.stats.strays += 1,
             Heard::Bad => self.stats.bad += 1,
             Heard::BadSignature => self.stats.bad_signatures += 1,
         }
@@ -286,7 +307,7 @@ impl Streams {
     ) {
         let c = &self.local.config;
         let open = self.ports.contains(&0) || self.ports.contains(&ports.0);
-        let of_peer = self.incoming.get(&from).copied().unwrap_or(0);
+        let of_peer = self.peers.get(&from).map_or(0, |p| p.incoming);
         if !open
             || self.is_full()
             || of_peer >= c.per_peer_max.min(STREAMS_PER_PEER_MAX)
@@ -318,7 +339,7 @@ impl Streams {
         match stream.handle(now, &self.local, p, payload) {
             Heard::Bad | Heard::Dropped => self.stats.bad += 1,
             Heard::BadSignature => self.stats.bad_signatures += 1,
-            Heard::Nothing | Heard::Progress | Heard::Duplicate => {
+            Heard::Nothing | Heard::Progress | Heard::Duplicate | Heard::Late => {
                 self.insert(stream);
                 for e in self.early.take(from, recv_id) {
                     self.handle_known(now, names.id, from, &e.payload);
@@ -350,7 +371,7 @@ impl Streams {
             }
             if let Some(t) = t {
                 self.stats.sent += 1;
-                self.stats.resent += u64::from(t.resend > 0);
+                self.stats.resent += u64::from(t.again);
                 return Some(t);
             }
         }
@@ -359,11 +380,11 @@ impl Streams {
 
     /// The next event, until there is none.
     pub fn poll_event(&mut self) -> Option<StreamEvent> {
-        if let Some((to, good)) = self.paths.pop_first() {
-            return Some(if good {
-                StreamEvent::Progress { to }
-            } else {
-                StreamEvent::Stalled { to }
+        if let Some((to, path)) = self.paths.pop_first() {
+            return Some(match path {
+                Path::Works => StreamEvent::Progress { to },
+                Path::Unanswered => StreamEvent::Unanswered { to },
+                Path::Stalled => StreamEvent::Stalled { to },
             });
         }
         while let Some(id) = self.to_tell.pop() {
@@ -400,8 +421,16 @@ impl Streams {
             let Some(s) = self.streams.get_mut(&id) else {
                 continue;
             };
-            if s.handle_timeout(now.mono, &self.local.config) {
-                self.paths.insert(s.names.peer, false);
+            let peer = s.names.peer;
+            let alive = self.peers.get(&peer).and_then(|p| p.alive);
+            match s.handle_timeout(now.mono, &self.local.config, alive) {
+                Silence::Nothing => {}
+                Silence::Unanswered => {
+                    self.paths.entry(peer).or_insert(Path::Unanswered);
+                }
+                Silence::Stalled => {
+                    self.paths.insert(peer, Path::Stalled);
+                }
             }
             self.to_send.push(id);
             self.to_tell.push(id);
@@ -455,9 +484,11 @@ impl Streams {
         let names = stream.names;
         self.next_id += 1;
         self.by_local.insert(names.local, names.id);
+        let peer = self.peers.entry(names.peer).or_default();
+        peer.streams += 1;
+        peer.incoming += usize::from(names.incoming);
         if names.incoming {
             self.by_remote.insert((names.peer, names.remote), names.id);
-            *self.incoming.entry(names.peer).or_default() += 1;
         }
         self.streams.insert(names.id, stream);
     }
@@ -473,12 +504,11 @@ impl Streams {
             let reset = s.was_reset();
             self.ended.insert(now, names.peer, reset, s.last_words(now));
         }
-        if names.incoming
-            && let Some(n) = self.incoming.get_mut(&names.peer)
-        {
-            *n -= 1;
-            if *n == 0 {
-                self.incoming.remove(&names.peer);
+        if let Some(peer) = self.peers.get_mut(&names.peer) {
+            peer.streams -= 1;
+            peer.incoming -= usize::from(names.incoming);
+            if peer.streams == 0 {
+                self.peers.remove(&names.peer);
             }
         }
         if let Some(at) = self.timer_of.remove(&id) {

@@ -355,14 +355,10 @@ impl LocalDest {
         let Some(remote) = self.remote(now, t.to) else {
             return;
         };
-        if t.resend > 0 && !remote.waiting.is_empty() {
+        let packet = t.seq.map(|seq| (t.id, seq));
+        if t.again && remote.waiting.iter().any(|w| w.packet == packet) {
             // The first copy has not left yet.
             return;
-        }
-        if t.resend > 1
-            && let Some(path) = remote.paths.give_up(now)
-        {
-            self.outputs.push_back(DestOutput::PathFailed(path));
         }
         if t.resend > RENEW_AFTER || t.syn && t.resend == RENEW_AFTER {
             self.renew_session(now, t.to);
@@ -371,6 +367,7 @@ impl LocalDest {
             let kept = remote.queue(Waiting {
                 envelope,
                 syn: t.syn,
+                packet,
             });
             self.counts.overflowed += u64::from(!kept);
         }
@@ -396,6 +393,11 @@ impl LocalDest {
             StreamEvent::Stalled { to } => {
                 let path = self.remotes.get_mut(to).and_then(|r| r.paths.give_up(now));
                 self.outputs.extend(path.map(DestOutput::PathFailed));
+            }
+            StreamEvent::Unanswered { to } => {
+                if let Some(remote) = self.remotes.get_mut(to) {
+                    remote.paths.give_up(now);
+                }
             }
             StreamEvent::Progress { to } => {
                 let remote = self.remotes.get_mut(to);

@@ -5,6 +5,7 @@ use super::path::{Path, Paths};
 use crate::garlic::ratchet::AckId;
 use crate::limits;
 use crate::rng::Rng;
+use crate::stream::StreamId;
 use crate::time::{Date, Instant, Now};
 use crate::tunnel::OutboundInfo;
 use crate::wire::hash::DestHash;
@@ -23,6 +24,8 @@ pub struct Waiting {
     pub envelope: Vec<u8>,
     /// It opens a stream.
     pub syn: bool,
+    /// The stream and sequence number of a packet that is repeated until it is acknowledged.
+    pub packet: Option<(StreamId, u32)>,
 }
 
 /// The last telling of our LeaseSet.

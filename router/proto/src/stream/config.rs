@@ -21,7 +21,8 @@ pub struct StreamConfig {
     pub receive_buffer: usize,
     /// How long a SYN or the answer to one waits for bytes to carry.
     pub syn_hold: Duration,
-    /// How long a SYN may stay unanswered, resends included.
+    /// How long a SYN may stay unanswered, resends included: whoever waits for a site that does
+    /// not answer hears of it within half a minute.
     pub connect_timeout: Duration,
     /// Silence of the peer after which it has to show that it is there.
     pub keepalive: Duration,
@@ -48,7 +49,7 @@ impl Default for StreamConfig {
             send_buffer: 1 << 20,
             receive_buffer: 5 << 18,
             syn_hold: Duration::from_millis(15),
-            connect_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(28),
             keepalive: Duration::from_secs(90),
             close_idle: Duration::from_secs(60),
             resends_max: 10,

@@ -4,13 +4,16 @@
 //! i2pd ends both directions of a stream at a CLOSE, so the end of our bytes is said late
 //! ([`Fin::Polite`]): when the far side is done too, or after both sides have been idle.
 
+mod ending;
 mod output;
+
+pub(crate) use ending::Silence;
 
 use super::config::StreamConfig;
 use super::packet::{CHOKE, CLOSE, NO_ACK, Packet, PeerKey, RESET, SYN};
 use super::recv::{RecvSide, Verdict};
 use super::rtt::Rtt;
-use super::send::{Fired, SendSide};
+use super::send::SendSide;
 use super::window::Window;
 use super::{ResetWhy, StreamEvent, StreamId};
 use crate::crypto::sig::SigningKey;
@@ -21,10 +24,6 @@ use core::time::Duration;
 
 /// Largest [`StreamEvent::Data`] in bytes.
 const DATA_EVENT: usize = 65_536;
-/// Timeouts without a sign of life after the peer's CLOSE: i2pd has forgotten the stream then.
-const RESENDS_AFTER_CLOSE: u32 = 2;
-/// How long [`Fin::Now`] waits for the peer's CLOSE after its own was acknowledged.
-const LINGER: Duration = Duration::from_secs(10);
 /// Least MTU that a peer may ask for (i2p docs/api/streaming, `MIN_MESSAGE_SIZE`).
 const MTU_MIN: u16 = 512;
 
@@ -75,6 +74,8 @@ pub(crate) enum Heard {
     Duplicate,
     /// No room for it.
     Dropped,
+    /// It comes after the end of what the peer sends.
+    Late,
     /// It contradicts the protocol.
     Bad,
     /// A signature is wrong.
@@ -103,6 +104,8 @@ pub(crate) struct Connection {
     heard: Instant,
     /// When stream bytes last moved.
     moved: Instant,
+    /// When the peer's CLOSE was taken.
+    closed_at: Option<Instant>,
 }
 
 impl Connection {
@@ -135,6 +138,7 @@ impl Connection {
             hold_until: now + c.syn_hold,
             heard: now,
             moved: now,
+            closed_at: None,
         }
     }
 
@@ -295,6 +299,9 @@ impl Connection {
         if at_once {
             self.recv.ack_by(now, Duration::ZERO);
         }
+        if self.recv.is_closed() {
+            self.closed_at.get_or_insert(now);
+        }
         match verdict {
             Verdict::New => {
                 if bytes > 0 {
@@ -304,46 +311,8 @@ impl Connection {
             }
             Verdict::Duplicate => Heard::Duplicate,
             Verdict::Dropped => Heard::Dropped,
+            Verdict::Late => Heard::Late,
         }
-    }
-
-    /// Ends the stream when both directions are done.
-    fn check_end(&mut self, now: Instant) {
-        if self.end.is_some() || self.send.close_seq.is_none() {
-            return;
-        }
-        let acked = self.send.close_acked();
-        if self.recv.is_closed() {
-            if acked && self.send.is_idle() {
-                self.end = Some(End::Closed);
-                self.ack_out = self.recv.deadline().is_some();
-            } else if self.send.resends() > RESENDS_AFTER_CLOSE {
-                self.give_up();
-            }
-        } else if acked && now >= self.linger_until() {
-            self.end = Some(End::Closed);
-        }
-    }
-
-    /// Until when a stream whose CLOSE was acknowledged waits for the peer's.
-    fn linger_until(&self) -> Instant {
-        // After `close` nobody reads, after `finish` on our server's side the peer may go on.
-        let idle = if self.names.incoming {
-            Duration::from_secs(60)
-        } else {
-            LINGER
-        };
-        self.moved + idle
-    }
-
-    fn give_up(&mut self) {
-        self.end = Some(if !self.recv.is_closed() {
-            End::Reset(ResetWhy::Timeout)
-        } else if self.send.owes_bytes() {
-            End::Reset(ResetWhy::Peer)
-        } else {
-            End::Closed
-        });
     }
 
     // --- time -----------------------------------------------------------------------------------
@@ -387,34 +356,6 @@ impl Connection {
         self.opened && self.send.has_started()
     }
 
-    /// Runs what is due; true when a retransmission timeout fired.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, config: &StreamConfig) -> bool {
-        if self.end.is_some() {
-            return false;
-        }
-        if !self.opened && now >= self.started + config.connect_timeout {
-            self.end = Some(End::Reset(ResetWhy::NoAnswer));
-            return true;
-        }
-        let limit = if !self.opened {
-            u32::MAX
-        } else if self.recv.is_closed() {
-            RESENDS_AFTER_CLOSE
-        } else {
-            config.resends_max
-        };
-        let fired = self.send.on_timer(now, limit);
-        if fired == Fired::GaveUp {
-            self.give_up();
-        }
-        if self.ends_when_idle() && self.send.is_idle() && now >= self.moved + config.close_idle {
-            self.fin = Fin::Now;
-        }
-        self.check_end(now);
-        // After its CLOSE a peer owes no answer: silence then says nothing about the path.
-        fired != Fired::Nothing && (!self.recv.is_closed() || self.send.owes_bytes())
-    }
-
     // --- what to say ----------------------------------------------------------------------------
 
     pub(crate) fn poll_event(&mut self) -> Option<StreamEvent> {
@@ -452,19 +393,9 @@ impl Connection {
         Some(StreamEvent::Writable { id, n })
     }
 
-    /// Whether everything about the end has been said to both sides.
-    pub(crate) const fn is_over(&self) -> bool {
-        self.told_end && !self.reset_out && !self.ack_out
-    }
-
-    /// Whether the stream ended otherwise than in order.
-    pub(crate) const fn was_reset(&self) -> bool {
-        matches!(self.end, Some(End::Reset(_)))
-    }
-
     /// What the next stream to the same peer may start from: round-trip time and window.
     pub(crate) fn memory(&self) -> Option<(Duration, u32)> {
-        let rtt = self.send.rtt.smoothed()?;
+        let rtt = self.send.rtt.lesson()?;
         let half = u32::try_from(self.send.window.packets() / 2).unwrap_or(u32::MAX);
         Some((rtt, half.min(64)))
     }

@@ -20,7 +20,12 @@ pub struct Transmit {
     pub payload: Vec<u8>,
     /// The first packet of our direction.
     pub syn: bool,
-    /// How often this packet was sent before: a reason to try another path.
+    /// Its sequence number; `None` for what is sent once and not acknowledged.
+    pub seq: Option<u32>,
+    /// A copy of it was sent before.
+    pub again: bool,
+    /// Whole timeouts without a sign of life before this copy: a reason to doubt the session.
+    /// Zero when the peer owes no answer, as after its own CLOSE.
     pub resend: u32,
     /// The stream; zero for answers to pings and strays.
     pub id: StreamId,
@@ -95,8 +100,14 @@ pub enum StreamEvent {
         /// The peer.
         to: DestHash,
     },
-    /// A retransmission timeout fired: the path may be dead.
+    /// Stream bytes were not acknowledged for a whole timeout: the path may be dead.
     Stalled {
+        /// The peer.
+        to: DestHash,
+    },
+    /// Something was not answered that not every peer answers, as a SYN to a port where nobody
+    /// listens: worth another path, but no reason to blame the one in use.
+    Unanswered {
         /// The peer.
         to: DestHash,
     },
@@ -138,6 +149,6 @@ pub struct StreamStats {
     pub bad_signatures: u64,
     /// SYNs refused by rate, limits or for want of a listener.
     pub refused: u64,
-    /// Packets of no stream.
+    /// Packets of no stream, and those after the end of one.
     pub strays: u64,
 }

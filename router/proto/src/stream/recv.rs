@@ -30,6 +30,8 @@ pub(crate) enum Verdict {
     Duplicate,
     /// No room, or too far ahead.
     Dropped,
+    /// It comes after the peer's CLOSE.
+    Late,
 }
 
 struct Held {
@@ -121,6 +123,7 @@ impl RecvSide {
                 let answer = Duration::from_millis(5);
                 self.ack_by(now, if withheld { REPEATED } else { answer });
             }
+            Verdict::Late => {}
         }
         verdict
     }
@@ -141,7 +144,10 @@ impl RecvSide {
         if seq < self.next || self.held.contains_key(&seq) {
             return Verdict::Duplicate;
         }
-        if self.closed || seq - self.next > STREAM_AHEAD_MAX {
+        if self.closed {
+            return Verdict::Late;
+        }
+        if seq - self.next > STREAM_AHEAD_MAX {
             return Verdict::Dropped;
         }
         let room = self.limit.saturating_sub(self.unread());

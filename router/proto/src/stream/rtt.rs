@@ -22,6 +22,8 @@ const MIN_PERIOD: Duration = Duration::from_secs(30);
 pub(crate) struct Rtt {
     smoothed: Option<Duration>,
     variation: Duration,
+    /// It was learnt by another stream: the first sample replaces it.
+    guessed: bool,
     /// Minimum of the last full period, and of the running one with its start.
     min_before: Option<Duration>,
     min_now: Option<(Duration, Instant)>,
@@ -34,6 +36,7 @@ impl Rtt {
         Self {
             smoothed: Some(smoothed),
             variation: smoothed / 2,
+            guessed: true,
             ..Self::default()
         }
     }
@@ -42,7 +45,10 @@ impl Rtt {
     pub(crate) fn sample(&mut self, now: Instant, sample: Duration) {
         let sample = sample.min(SAMPLE_MAX);
         self.backoff = 0;
-        match self.smoothed {
+        match self
+            .smoothed
+            .filter(|_| !core::mem::take(&mut self.guessed))
+        {
             None => {
                 self.smoothed = Some(sample);
                 self.variation = sample / 2;
@@ -81,6 +87,13 @@ impl Rtt {
             .smoothed
             .map_or(INITIAL, |s| s + (self.variation * 4).max(MARGIN));
         (base * 2_u32.pow(self.backoff.min(5))).min(MAX)
+    }
+
+    /// What another stream to the same peer may start from: a queue of this stream's own making
+    /// is not part of it.
+    pub(crate) fn lesson(&self) -> Option<Duration> {
+        let smoothed = self.smoothed?;
+        Some(self.min().map_or(smoothed, |min| smoothed.min(min * 2)))
     }
 
     /// Doubles the timeout, until the next acknowledgement.
@@ -126,6 +139,22 @@ mod tests {
         r.sample(Instant(0), ms(200));
         assert_eq!(r.timeout(), ms(700));
         assert_eq!(r.ack_delay(), ms(20));
+    }
+
+    #[test]
+    fn a_remembered_time_is_only_a_guess() {
+        let ms = Duration::from_millis;
+        let mut r = Rtt::remembered(ms(6000));
+        r.sample(Instant(0), ms(200));
+        assert_eq!(r.timeout(), ms(700));
+        for i in 1..100 {
+            r.sample(Instant(i * 1000), ms(4000));
+        }
+        assert_eq!(
+            r.lesson(),
+            Some(ms(400)),
+            "a queue of our own is not remembered"
+        );
     }
 
     #[test]

@@ -21,6 +21,9 @@ const PROBE_MAX: Duration = Duration::from_secs(10);
 /// First wait for the answer to a SYN when the peer is new; a jitter of half is added.
 /// A new path pair is tried then, long before the general initial timeout of 9 s.
 const SYN_WAIT: Duration = Duration::from_secs(2);
+/// Bounds of the first wait when the peer's round-trip time is known, and of every later one.
+const SYN_WAIT_KNOWN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
+const SYN_WAIT_MAX: Duration = Duration::from_secs(8);
 /// Largest part of the reordering window, in eighths of the round-trip time.
 const REORDER_MAX: u32 = 8;
 
@@ -37,8 +40,10 @@ pub(crate) struct Outgoing {
     pub seq: u32,
     pub kind: Kind,
     pub payload: Vec<u8>,
-    /// How often it was sent before.
-    pub resend: u32,
+    /// A copy was sent before.
+    pub again: bool,
+    /// Timeouts without a sign of life before this copy.
+    pub silent: u32,
     /// Ask for an acknowledgement at once.
     pub ask: bool,
 }
@@ -164,9 +169,19 @@ impl SendSide {
             .is_some_and(|s| !self.unacked.contains_key(&s))
     }
 
-    /// Largest number of resends among the unacknowledged packets.
+    /// How often the oldest unacknowledged packet was sent again.
     pub(crate) fn resends(&self) -> u32 {
         self.unacked.first_key_value().map_or(0, |(_, s)| s.resends)
+    }
+
+    /// When the newest packet known to have arrived was sent.
+    pub(crate) fn newest_arrived(&self) -> Option<Instant> {
+        self.newest.map(|(at, _)| at)
+    }
+
+    /// When the oldest unacknowledged packet was last sent.
+    pub(crate) fn oldest_at(&self) -> Option<Instant> {
+        self.unacked.first_key_value().map(|(_, s)| s.at)
     }
 
     fn in_flight(&self) -> usize {
@@ -199,7 +214,7 @@ impl SendSide {
             Some(seq) => self.again(now, seq)?,
             None => self.fresh(now, Kind::Data, mtu),
         };
-        out.ask = out.resend > 0 || self.time_to_ask(now);
+        out.ask = out.again || self.time_to_ask(now);
         Some(out)
     }
 
@@ -260,7 +275,8 @@ impl SendSide {
             seq,
             kind: s.kind,
             payload: s.payload.clone(),
-            resend: s.resends,
+            again: true,
+            silent: s.resends.min(self.silent),
             ask: true,
         };
         self.arm(now);
@@ -301,7 +317,8 @@ impl SendSide {
             seq,
             kind,
             payload,
-            resend: 0,
+            again: false,
+            silent: 0,
             ask: false,
         }
     }
@@ -317,15 +334,16 @@ impl SendSide {
         }
     }
 
-    /// Waits for the answer to a SYN: jittered, unless the path's round-trip time is known.
-    pub(crate) fn arm_syn(&mut self, now: Instant, resend: u32, jitter: Duration) {
-        let wait = if self.rtt.smoothed().is_some() {
-            self.rtt.timeout()
-        } else {
-            let grown = SYN_WAIT * 3_u32.pow(resend.min(4)) / 2_u32.pow(resend.min(4));
-            grown + jitter.min(SYN_WAIT / 2)
-        };
-        self.timeout_at = Some(now + wait);
+    /// Waits for the answer to copy `n` of a SYN: about two round trips of an earlier stream to
+    /// the same peer, or [`SYN_WAIT`]; then longer each time.
+    pub(crate) fn arm_syn(&mut self, now: Instant, n: u32, jitter: Duration) {
+        let (least, most) = SYN_WAIT_KNOWN;
+        let first = self
+            .rtt
+            .smoothed()
+            .map_or(SYN_WAIT, |rtt| rtt.saturating_mul(2).clamp(least, most));
+        let grown = first * 3_u32.pow(n.min(4)) / 2_u32.pow(n.min(4));
+        self.timeout_at = Some(now + grown.min(SYN_WAIT_MAX) + jitter.min(first / 2));
     }
 
     /// Everything up to `through` but `missing` (sorted) has arrived.

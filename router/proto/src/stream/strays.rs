@@ -46,6 +46,8 @@ impl Strays {
                 to_port: ports.1,
                 payload,
                 syn: false,
+                seq: None,
+                again: false,
                 resend: 0,
                 id: StreamId(0),
             });

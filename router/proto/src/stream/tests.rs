@@ -3,5 +3,6 @@
 mod ends;
 mod hostile;
 mod net;
+mod silence;
 mod transfer;
 mod vectors;

@@ -283,3 +283,48 @@ fn who_talks_to_us_is_told_at_once_that_a_tunnel_is_dead() {
     pair.run(Duration::from_millis(100));
     assert_eq!(pair.sides[0].dest.counts.messages, before);
 }
+
+#[test]
+fn the_end_of_a_stream_blames_no_path() {
+    let mut pair = Pair::new(server_keys());
+    pair.introduce();
+    let id = pair.call(b"hello");
+    pair.run(Duration::from_secs(3));
+    let (now, server) = (pair.now, &mut pair.sides[1]);
+    let incoming = server.events.iter().find_map(|e| match e {
+        StreamEvent::Incoming { id, .. } => Some(*id),
+        _ => None,
+    });
+    server.dest.streams.finish(now, incoming.unwrap());
+    pair.run(Duration::from_millis(60));
+    // The server forgets the stream with its CLOSE, as i2pd does: ours is never answered.
+    pair.mute[1] = true;
+    pair.sides[0].dest.streams.close(pair.now, id);
+    pair.run(Duration::from_secs(20));
+    let closed = StreamEvent::Closed { id };
+    assert!(pair.sides[0].events.contains(&closed));
+    assert_eq!(pair.sides[0].dest.counts.paths_failed, 0);
+    assert_eq!(pair.sides[0].dest.counts.new_sessions, 1);
+}
+
+#[test]
+fn every_lost_packet_is_queued_again_once() {
+    let mut pair = Pair::new(server_keys());
+    let (now, to) = (pair.now, pair.server());
+    let dest = &mut pair.sides[0].dest;
+    let copy = |seq| Transmit {
+        to,
+        from_port: 0,
+        to_port: 80,
+        payload: vec![7; 20],
+        syn: false,
+        seq: Some(seq),
+        again: true,
+        resend: 0,
+        id: StreamId(1),
+    };
+    for seq in [3, 4, 5, 4] {
+        dest.transmit(now, copy(seq));
+    }
+    assert_eq!(dest.backlog(), (1, 3));
+}

@@ -214,7 +214,9 @@ impl Router {
                 }
             }
             StreamEvent::Reset { id, why } => self.stream_reset(pool, id, why),
-            StreamEvent::Progress { .. } | StreamEvent::Stalled { .. } => {}
+            StreamEvent::Progress { .. }
+            | StreamEvent::Stalled { .. }
+            | StreamEvent::Unanswered { .. } => {}
         }
     }
 

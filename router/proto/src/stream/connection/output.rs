@@ -10,6 +10,13 @@ use crate::stream::{ResetWhy, Transmit};
 use crate::time::{Instant, Now};
 use core::time::Duration;
 
+/// Which copy of which sequenced packet.
+struct Copy {
+    seq: u32,
+    again: bool,
+    silent: u32,
+}
+
 impl Connection {
     pub(crate) fn poll_transmit(
         &mut self,
@@ -24,7 +31,7 @@ impl Connection {
         if self.ack_out {
             self.ack_out = false;
             let p = self.packet(now.mono);
-            return self.transmit(&p, None, 0);
+            return self.transmit(&p, None, None);
         }
         if self.end.is_some() {
             return None;
@@ -36,7 +43,7 @@ impl Connection {
         let due = self.recv.deadline().is_some_and(|at| at <= now.mono);
         if due && self.can_ack() {
             let p = self.packet(now.mono);
-            return self.transmit(&p, None, 0);
+            return self.transmit(&p, None, None);
         }
         None
     }
@@ -64,7 +71,7 @@ impl Connection {
             // would be dropped.
             let out = self.send.next_lost(now)?;
             let jitter = rng.jitter(Duration::from_secs(1));
-            self.send.arm_syn(now, out.resend, jitter);
+            self.send.arm_syn(now, out.silent, jitter);
             return Some(out);
         }
         if self.send.is_exhausted() {
@@ -113,6 +120,14 @@ impl Connection {
 
     fn sequenced(&mut self, now: Instant, local: &Local, out: Outgoing) -> Option<Transmit> {
         let mut p = self.packet(now);
+        let mut copy = Copy {
+            seq: out.seq,
+            again: out.again,
+            silent: out.silent,
+        };
+        if self.has_left() {
+            copy.silent = 0;
+        }
         p.seq = out.seq;
         p.payload = out.payload;
         if out.ask {
@@ -138,7 +153,7 @@ impl Connection {
             }
             Kind::Data => {}
         }
-        self.transmit(&p, key, out.resend)
+        self.transmit(&p, key, Some(copy))
     }
 
     fn reset_packet(&mut self, local: &Local) -> Option<Transmit> {
@@ -148,17 +163,24 @@ impl Connection {
             flags: RESET | NO_ACK,
             ..Packet::default()
         };
-        self.transmit(&p, Some(&local.key), 0)
+        self.transmit(&p, Some(&local.key), None)
     }
 
-    fn transmit(&self, p: &Packet, key: Option<&SigningKey>, resend: u32) -> Option<Transmit> {
+    fn transmit(
+        &self,
+        p: &Packet,
+        key: Option<&SigningKey>,
+        copy: Option<Copy>,
+    ) -> Option<Transmit> {
         Some(Transmit {
             to: self.names.peer,
             from_port: self.names.from_port,
             to_port: self.names.to_port,
             payload: p.write(key).ok()?,
             syn: p.has(SYN),
-            resend,
+            seq: copy.as_ref().map(|c| c.seq),
+            again: copy.as_ref().is_some_and(|c| c.again),
+            resend: copy.map_or(0, |c| c.silent),
             id: self.names.id,
         })
     }

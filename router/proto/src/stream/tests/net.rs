@@ -43,6 +43,8 @@ pub struct Side {
     pub answer: (Vec<u8>, bool),
     pub paths: Vec<StreamEvent>,
     pub sent: u64,
+    /// Copies of packets that were sent before: when, and the doubt they went with.
+    pub copies: Vec<(Instant, u32)>,
 }
 
 #[derive(Clone, Copy)]
@@ -98,6 +100,7 @@ impl Net {
                 answer: (Vec::new(), false),
                 paths: Vec::new(),
                 sent: 0,
+                copies: Vec::new(),
             }
         });
         Self {
@@ -162,6 +165,9 @@ impl Net {
                     quiet = false;
                     assert_eq!(t.to, self.sides[1 - i].hash);
                     self.sides[i].sent += 1;
+                    if t.again {
+                        self.sides[i].copies.push((self.now.mono, t.resend));
+                    }
                     self.fly(1 - i, (1 - i, t.from_port, t.to_port, t.payload));
                 }
             }
@@ -201,7 +207,9 @@ impl Net {
         let now = self.now;
         let side = &mut self.sides[i];
         let id = match &e {
-            StreamEvent::Progress { .. } | StreamEvent::Stalled { .. } => {
+            StreamEvent::Progress { .. }
+            | StreamEvent::Stalled { .. }
+            | StreamEvent::Unanswered { .. } => {
                 side.paths.push(e);
                 return;
             }
@@ -236,12 +244,17 @@ impl Net {
         }
     }
 
-    /// Goes to the next thing that happens; false when nothing will.
-    pub fn step(&mut self) -> bool {
+    /// When the next thing happens.
+    fn next(&mut self) -> Option<Instant> {
         self.drain();
         let timers = self.sides.iter().filter_map(|s| s.streams.deadline()).min();
         let flight = self.flights.first_key_value().map(|(k, _)| k.0);
-        let Some(at) = [timers, flight].into_iter().flatten().min() else {
+        [timers, flight].into_iter().flatten().min()
+    }
+
+    /// Goes to the next thing that happens; false when nothing will.
+    pub fn step(&mut self) -> bool {
+        let Some(at) = self.next() else {
             return false;
         };
         let at = at.max(self.now.mono);
@@ -267,8 +280,13 @@ impl Net {
         let end = self.now.mono + limit;
         let mut stuck = (self.now.mono, 0);
         while !done(self) {
-            if self.now.mono >= end || !self.step() {
-                return done(self);
+            match self.next() {
+                Some(at) if at <= end => assert!(self.step()),
+                Some(_) => {
+                    self.now = self.now.after(end.since(self.now.mono));
+                    return done(self);
+                }
+                None => return done(self),
             }
             stuck = if stuck.0 == self.now.mono {
                 (stuck.0, stuck.1 + 1)
