@@ -60,7 +60,12 @@ fn destinations(t: &mut Text, s: &Snapshot) {
     t.line("messages.sent", s.messages.messages);
     t.line("messages.unopened", s.messages.unopened);
     t.line("messages.overflowed", s.messages.overflowed);
+    t.line("messages.metered", s.messages.metered);
     t.line("paths.failed", s.messages.paths_failed);
+    t.line("sessions.doubted", s.messages.doubted);
+    t.line("streams.stalled", s.messages.stalled);
+    t.line("streams.recovered", s.messages.recovered);
+    t.line("streams.given_up", s.messages.given_up);
     let p = &s.packets;
     t.line("packets.received", p.received);
     t.line("packets.sent", p.sent);

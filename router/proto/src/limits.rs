@@ -142,14 +142,20 @@ pub const RATCHET_PEERS_MAX: usize = 512;
 pub const RATCHET_STRANGERS_MAX: usize = 128;
 /// Sessions with one peer: the current one and those that still receive; the oldest gives way.
 pub const RATCHET_SESSIONS_PER_PEER: usize = 3;
-/// New Sessions of ours to one peer that wait for replies; the oldest gives way.
-pub const RATCHET_SENT_PER_PEER: usize = 8;
+/// New Sessions of ours to one peer that wait for replies; the oldest gives way. The first that a
+/// router takes is the one that it goes on answering.
+pub const RATCHET_SENT_PER_PEER: usize = 16;
 /// New Sessions of ours to all peers that wait for replies; the oldest gives way.
 pub const RATCHET_SENT_MAX: usize = 256;
 /// New Sessions of one peer that are kept; the oldest gives way.
 pub const RATCHET_GOT_PER_PEER: usize = 4;
 /// Replies to one New Session: i2pd expects as many tags.
 pub const RATCHET_REPLIES_MAX: usize = 12;
+/// Replies to one New Session of ours that are opened: a window of data may come before the first
+/// message of ours shows that a reply arrived.
+pub const RATCHET_REPLIES_OPENED_MAX: u32 = 64;
+/// How long after a New Session replies to it go before everything else.
+pub const RATCHET_REPLY_LIFE: Duration = Duration::from_secs(30);
 /// Tags expected ahead of the last received one, at least and at most.
 pub const RATCHET_WINDOW_MIN: u32 = 24;
 /// See [`RATCHET_WINDOW_MIN`].
@@ -184,12 +190,19 @@ pub const RATCHET_OLD_SET_LIFE: Duration = Duration::from_secs(180);
 pub const RATCHET_SEND_IDLE: Duration = Duration::from_secs(480);
 /// A session is forgotten after this idle time.
 pub const RATCHET_RECEIVE_IDLE: Duration = Duration::from_secs(600);
+/// A session that got no answer to so many messages in this time, while something came by another
+/// one, is passed over.
+pub const RATCHET_UNANSWERED: u32 = 3;
+/// See [`RATCHET_UNANSWERED`].
+pub const RATCHET_SILENT: Duration = Duration::from_secs(5);
 /// Sessions begun from both sides within this time are taken for simultaneous.
 pub const RATCHET_TOGETHER: Duration = Duration::from_secs(10);
 
 const _: () = assert!(RATCHET_STRANGERS_MAX < RATCHET_PEERS_MAX);
 const _: () = assert!(RATCHET_SEND_IDLE.as_secs() < RATCHET_RECEIVE_IDLE.as_secs());
 const _: () = assert!(RATCHET_NEXT_KEY_AT < 65_536 / 2);
+const _: () = assert!(RATCHET_REPLY_LIFE.as_secs() * 2 < RATCHET_HANDSHAKE_LIFE.as_secs());
+const _: () = assert!(RATCHET_REPLIES_MAX < RATCHET_REPLIES_OPENED_MAX as usize);
 
 // --- stream -------------------------------------------------------------------------------------
 
@@ -238,8 +251,23 @@ pub const LOOPBACK_MAX: usize = 256;
 pub const CLIENT_STREAMS_MAX: usize = 1024;
 /// Bytes of a client that its stream has not taken.
 pub const CLIENT_BUFFER_MAX: usize = 256 * 1024;
-/// Remotes of one local destination.
+/// Remotes of one local destination. When full, the one not used for longest goes of those that
+/// nothing goes on with; without such a one, none is added.
 pub const REMOTES_MAX: usize = 256;
+/// Of those, remotes that we did not ask for: they are known only because they talked to us.
+pub const REMOTES_STRANGERS_MAX: usize = 192;
+const _: () = assert!(REMOTES_STRANGERS_MAX < REMOTES_MAX);
+/// Bytes that the cloves of one message may unpack to; the others are dropped.
+pub const INFLATED_PER_MESSAGE: usize = ENVELOPE_MAX + 1024;
+/// What one clove costs of that at least.
+pub const INFLATED_LEAST: usize = 1024;
+/// LeaseSets of one message that are looked at; i2pd and Java bundle one.
+pub const BUNDLED_PER_MESSAGE: usize = 2;
+/// Signatures of bundled LeaseSets of strangers that are checked per second, and at once; others
+/// are dropped.
+pub const BUNDLED_CHECKS_PER_SECOND: u32 = 20;
+/// See [`BUNDLED_CHECKS_PER_SECOND`].
+pub const BUNDLED_CHECKS_BURST: u32 = 60;
 /// Messages that wait for a session with one remote.
 pub const REMOTE_QUEUE_MAX: usize = 600;
 /// Messages that are sent at once under a session that the remote has not confirmed.

@@ -454,6 +454,12 @@ impl Streams {
         self.stats
     }
 
+    /// Whom streams exist with.
+    #[must_use]
+    pub fn peers(&self) -> BTreeSet<DestHash> {
+        self.streams.values().map(|s| s.names.peer).collect()
+    }
+
     /// Streams that exist.
     #[must_use]
     pub fn len(&self) -> usize {

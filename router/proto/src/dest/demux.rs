@@ -41,7 +41,21 @@ pub struct Envelope {
 impl Envelope {
     /// Unpacks the payload of a Data message (without its four length bytes).
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let (header, payload) = gunzip(bytes, ENVELOPE_MAX)?;
+        Self::parse_within(bytes, ENVELOPE_MAX)
+    }
+
+    /// The protocol in the header, without unpacking anything.
+    #[must_use]
+    pub fn protocol_of(bytes: &[u8]) -> Option<u8> {
+        bytes.get(9).copied()
+    }
+
+    /// The same, of a payload of at most `max` bytes.
+    ///
+    /// # Errors
+    /// The field that is wrong; the payload is larger.
+    pub fn parse_within(bytes: &[u8], max: usize) -> Result<Self> {
+        let (header, payload) = gunzip(bytes, max.min(ENVELOPE_MAX))?;
         let [a, b, c, d] = header.mtime;
         Ok(Self {
             protocol: header.os,

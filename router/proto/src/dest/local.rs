@@ -1,40 +1,50 @@
 //! One local destination: its ratchets, its streams, its remotes. It never sees another one.
 
+mod agenda;
+mod receiving;
+mod remotes;
 mod sending;
 
+use super::doubt::Verdict;
 use super::leases::Leases;
 use super::path::Path;
 use super::remote::{Remote, Waiting};
 use crate::config::DestinationKeys;
-use crate::dest::demux::Envelope;
-use crate::garlic::clove::{Block, Clove, Delivery};
-use crate::garlic::ratchet::{Opened, PeerKey, Ratchets, SentKind};
-use crate::limits;
+use crate::dest::demux::{Envelope, STREAMING};
+use crate::garlic::ratchet::{PeerKey, Ratchets};
 use crate::rng::Rng;
-use crate::stream::{StreamConfig, StreamEvent, Streams, Transmit};
+use crate::stream::{ResetWhy, StreamConfig, StreamEvent, Streams, Transmit};
 use crate::time::{Instant, Now};
-use crate::tunnel::{InboundInfo, OutboundInfo};
-use crate::wire::cursor::Reader;
+use crate::tunnel::{InboundInfo, OutboundId, OutboundInfo};
 use crate::wire::hash::DestHash;
-use crate::wire::i2np::store::{DatabaseStore, Entry};
-use crate::wire::i2np::{Message, kind};
+use crate::wire::i2np::Message;
 use crate::wire::lease_set2::LeaseSet2;
+use agenda::Agenda;
 use core::time::Duration;
+use receiving::Checks;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Protocol number of streaming in the I2CP envelope.
-const STREAMING: u8 = 6;
 /// How long a message of ours is worth something.
 const MESSAGE_LIFE: Duration = Duration::from_secs(60);
-/// An unanswered New Session is repeated after this long, then each time a little later.
-const RETRY: Duration = Duration::from_millis(1500);
 /// New Sessions before the remote counts as silent.
 const TRIES_MAX: u32 = 12;
-/// Copies of one packet that got no answer before the session itself is in doubt.
-const RENEW_AFTER: u32 = 2;
+/// A way that was not there is looked for again after this long.
+const NO_WAY: Duration = Duration::from_millis(500);
+/// Time between two turns of replies to a New Session.
+const TURN: Duration = Duration::from_millis(100);
+/// Repeats of one packet, a SYN counting for one, and silence of the remote, after which the
+/// session itself is in doubt.
+const DOUBT_AFTER: u32 = 2;
+const SILENCE: Duration = Duration::from_millis(1500);
+/// Repeats, counted so, after which it is in doubt although the remote is heard of.
+const DOUBT_ANYWAY: u32 = 4;
+/// Paths given up in a row after which the LeaseSet is looked up again.
+const LOST_PATHS: u32 = 2;
 /// A remote that was not used for this long is forgotten.
 const REMOTE_IDLE: Duration = Duration::from_secs(15 * 60);
+/// Time between searches for remotes that are over.
+const SWEEP: Duration = Duration::from_secs(10);
 /// Who was heard of within this time is told at once when a lease is withdrawn.
 const TALKING: Duration = Duration::from_secs(60);
 /// The remote's LeaseSet is looked up again this long before it ends.
@@ -60,6 +70,10 @@ pub enum DestOutput {
     Stream(StreamEvent),
     /// The remote cannot be reached.
     Unreachable(DestHash),
+    /// Nothing of a remote comes any more: our inbound tunnels may be dead.
+    Unheard,
+    /// For the log.
+    Note(&'static str, DestHash),
 }
 
 /// A destination of ours.
@@ -73,6 +87,11 @@ pub struct LocalDest {
     leases: Leases,
     remotes: BTreeMap<DestHash, Remote>,
     by_key: BTreeMap<PeerKey, DestHash>,
+    agenda: Agenda,
+    checks: Checks,
+    /// The outbound tunnels at the last turn.
+    outbound: Vec<OutboundId>,
+    next_sweep: Instant,
     outputs: VecDeque<DestOutput>,
     /// What happened since it was made.
     pub counts: Counts,
@@ -91,6 +110,16 @@ pub struct Counts {
     pub paths_failed: u64,
     /// Messages dropped because too many waited.
     pub overflowed: u64,
+    /// Cloves and LeaseSets dropped because a message held more than may be unpacked or verified.
+    pub metered: u64,
+    /// Times that streams to a remote began to stand still.
+    pub stalled: u64,
+    /// Of those, times that they went on.
+    pub recovered: u64,
+    /// Streams that ended because nothing came back.
+    pub given_up: u64,
+    /// Sessions that came into doubt.
+    pub doubted: u64,
 }
 
 impl LocalDest {
@@ -106,6 +135,10 @@ impl LocalDest {
             leases: Leases::default(),
             remotes: BTreeMap::new(),
             by_key: BTreeMap::new(),
+            agenda: Agenda::default(),
+            checks: Checks::default(),
+            outbound: Vec::new(),
+            next_sweep: Instant::default(),
             outputs: VecDeque::new(),
             counts: Counts::default(),
         }
@@ -138,9 +171,11 @@ impl LocalDest {
     ) -> bool {
         let old = self.leases.current().cloned();
         let new = self.leases.update(now, &self.keys, inbound);
-        if new && old.is_some_and(|old| self.leases.withdraws(now, &old)) {
-            for remote in self.remotes.values_mut() {
-                remote.misled = now.mono.since(remote.used) < TALKING;
+        let withdrawn = new && old.is_some_and(|old| self.leases.withdraws(now, &old));
+        for (hash, remote) in self.remotes.iter_mut().filter(|_| new) {
+            remote.misled |= withdrawn && now.mono.since(remote.used) < TALKING;
+            if remote.misled || !remote.waiting.is_empty() {
+                self.agenda.wake(*hash);
             }
         }
         new
@@ -154,9 +189,10 @@ impl LocalDest {
     /// Whether a stream to the remote could be opened now. Starts a lookup when that is what is
     /// missing.
     pub fn prepare(&mut self, now: Now, to: DestHash) -> bool {
-        let Some(remote) = self.remote(now, to) else {
+        let Some(remote) = self.admit(now, to, true) else {
             return false;
         };
+        remote.wanted = true;
         if remote.is_reachable(now) {
             return self.leases.current().is_some();
         }
@@ -176,14 +212,7 @@ impl LocalDest {
 
     /// A lookup found a LeaseSet; its signature was verified.
     pub fn found(&mut self, now: Now, ls: Arc<LeaseSet2>) {
-        let hash = ls.hash();
-        if let Some(key) = ls.x25519_key() {
-            self.by_key.insert(PeerKey(key), hash);
-        }
-        if let Some(remote) = self.remote(now, hash) {
-            remote.looking = false;
-            remote.learn(ls);
-        }
+        self.learn(now, ls, true);
     }
 
     /// A lookup found nothing.
@@ -198,84 +227,6 @@ impl LocalDest {
         }
     }
 
-    /// Content of a Garlic message that came out of one of our inbound tunnels.
-    pub fn handle_garlic(&mut self, now: Now, rng: &mut Rng, content: &[u8]) {
-        let Ok(opened) = self.ratchets.open(now, rng, content) else {
-            self.counts.unopened += 1;
-            return;
-        };
-        for block in &opened.blocks {
-            if let Block::Clove(clove) = block {
-                self.handle_lease_set_clove(now, &opened, clove);
-            }
-        }
-        let from = opened.peer.and_then(|p| self.by_key.get(&p).copied());
-        if let Some(remote) = from.and_then(|f| self.remotes.get_mut(&f)) {
-            remote.used = now.mono;
-            remote.acked(&opened.acked);
-            match opened.kind {
-                SentKind::NewSession => remote.forget_telling(),
-                SentKind::NewSessionReply => remote.answered(),
-                SentKind::Existing => {}
-            }
-        }
-        for block in opened.blocks {
-            if let Block::Clove(clove) = block {
-                self.handle_data_clove(now, rng, from, &clove);
-            }
-        }
-    }
-
-    /// A LeaseSet that the sender bundled binds its static key to its destination.
-    fn handle_lease_set_clove(&mut self, now: Now, opened: &Opened, clove: &Clove) {
-        if clove.delivery != Delivery::Local || clove.message.kind != kind::DATABASE_STORE {
-            return;
-        }
-        let Ok(store) = DatabaseStore::parse(&clove.message.body) else {
-            return;
-        };
-        let Entry::LeaseSet2(bytes) = store.entry else {
-            return;
-        };
-        let Ok(ls) = LeaseSet2::parse(&bytes).and_then(|u| u.verify()) else {
-            return;
-        };
-        let bound = opened.peer.is_some_and(|p| ls.x25519_key() == Some(p.0));
-        if bound && ls.expires() > now.wall {
-            self.found(now, Arc::new(ls));
-        }
-    }
-
-    fn handle_data_clove(
-        &mut self,
-        now: Now,
-        rng: &mut Rng,
-        from: Option<DestHash>,
-        clove: &Clove,
-    ) {
-        let ours = match clove.delivery {
-            Delivery::Local => true,
-            Delivery::Destination(h) => h == self.hash(),
-            Delivery::Router(_) | Delivery::Tunnel(..) => false,
-        };
-        let (true, Some(from)) = (ours && clove.message.kind == kind::DATA, from) else {
-            return;
-        };
-        let Some(envelope) = parse_data(&clove.message.body) else {
-            return;
-        };
-        if envelope.protocol == STREAMING {
-            self.streams.handle_packet(
-                now,
-                rng,
-                from,
-                envelope.from_port,
-                envelope.to_port,
-                &envelope.payload,
-            );
-        }
-    }
-
     /// Does what is due and turns what the streams want to send into garlic messages.
     pub fn drive(&mut self, now: Now, rng: &mut Rng, outbound: &[OutboundInfo]) {
         while let Some(t) = self.streams.poll_transmit(now, rng) {
@@ -285,12 +236,24 @@ impl LocalDest {
             self.note_stream(now, &event);
             self.outputs.push_back(DestOutput::Stream(event));
         }
-        let hashes: Vec<DestHash> = self.remotes.keys().copied().collect();
-        for hash in hashes {
+        self.note_tunnels(outbound);
+        while let Some(hash) = self.agenda.next(now.mono) {
             self.flush(now, rng, hash, outbound);
         }
         while let Some(peer) = self.ratchets.wants_reply() {
             self.reply(now, rng, &peer, outbound);
+        }
+    }
+
+    /// What waited for a way is tried again when there are other tunnels.
+    fn note_tunnels(&mut self, outbound: &[OutboundInfo]) {
+        if self.outbound.iter().eq(outbound.iter().map(|o| &o.id)) {
+            return;
+        }
+        self.outbound = outbound.iter().map(|o| o.id).collect();
+        for (hash, remote) in self.remotes.iter_mut().filter(|(_, r)| r.blocked) {
+            remote.retry_at = None;
+            self.agenda.wake(*hash);
         }
     }
 
@@ -304,11 +267,16 @@ impl LocalDest {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let retries = self.remotes.values().filter_map(|r| r.retry_at).min();
-        [self.streams.deadline(), self.ratchets.deadline(), retries]
-            .into_iter()
-            .flatten()
-            .min()
+        let sweep = (!self.remotes.is_empty()).then_some(self.next_sweep);
+        [
+            self.streams.deadline(),
+            self.ratchets.deadline(),
+            self.agenda.deadline(),
+            sweep,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Timers of streams and ratchets; the caller drives afterwards.
@@ -319,27 +287,10 @@ impl LocalDest {
         if self.ratchets.deadline().is_some_and(|d| d <= now.mono) {
             self.ratchets.handle_timeout(now);
         }
-        self.remotes
-            .retain(|_, r| now.mono.since(r.used) < REMOTE_IDLE);
-        let remotes = &self.remotes;
-        self.by_key.retain(|_, hash| remotes.contains_key(hash));
-    }
-
-    fn remote(&mut self, now: Now, hash: DestHash) -> Option<&mut Remote> {
-        if !self.remotes.contains_key(&hash) && self.remotes.len() >= limits::REMOTES_MAX {
-            let oldest = self
-                .remotes
-                .values()
-                .min_by_key(|r| r.used)
-                .map(|r| r.hash)?;
-            self.remotes.remove(&oldest);
+        if self.next_sweep <= now.mono {
+            self.next_sweep = now.mono + SWEEP;
+            self.sweep(now);
         }
-        let remote = self
-            .remotes
-            .entry(hash)
-            .or_insert_with(|| Remote::new(hash, now));
-        remote.used = now.mono;
-        Some(remote)
     }
 
     fn transmit(&mut self, now: Now, t: Transmit) {
@@ -352,7 +303,7 @@ impl LocalDest {
         let Ok(envelope) = envelope.to_bytes() else {
             return;
         };
-        let Some(remote) = self.remote(now, t.to) else {
+        let Some(remote) = self.admit(now, t.to, true) else {
             return;
         };
         let packet = t.seq.map(|seq| (t.id, seq));
@@ -360,65 +311,118 @@ impl LocalDest {
             // The first copy has not left yet.
             return;
         }
-        if t.resend > RENEW_AFTER || t.syn && t.resend == RENEW_AFTER {
-            self.renew_session(now, t.to);
+        self.suspect(now, t.to, t.resend, t.syn);
+        let Some(remote) = self.remotes.get_mut(&t.to) else {
+            return;
+        };
+        let waiting = Waiting {
+            envelope,
+            since: now.mono,
+            packet,
+        };
+        let kept = if t.syn && !t.again {
+            remote.queue_first(now, waiting)
+        } else {
+            remote.queue(waiting)
+        };
+        self.counts.overflowed += u64::from(!kept);
+        self.agenda.wake(t.to);
+    }
+
+    /// The session is in doubt when a packet has been repeated, over other paths too, and nothing
+    /// is heard of the remote; it may have lost the session, as after a restart.
+    fn suspect(&mut self, now: Now, to: DestHash, resend: u32, syn: bool) {
+        let Some(remote) = self.remotes.get_mut(&to) else {
+            return;
+        };
+        let repeats = if resend > 0 {
+            resend + u32::from(syn)
+        } else {
+            0
+        };
+        let unanswered = repeats >= DOUBT_AFTER && remote.is_silent(now, SILENCE);
+        if !unanswered && repeats < DOUBT_ANYWAY {
+            return;
         }
-        if let Some(remote) = self.remote(now, t.to) {
-            let kept = remote.queue(Waiting {
-                envelope,
-                syn: t.syn,
-                packet,
-            });
-            self.counts.overflowed += u64::from(!kept);
+        let verdict = remote.doubt.suspect(now.mono);
+        if unanswered && verdict == Verdict::Doubt {
+            self.outputs.push_back(DestOutput::Unheard);
+        }
+        self.judge(now, to, verdict, false);
+    }
+
+    fn judge(&mut self, now: Now, hash: DestHash, verdict: Verdict, blame: bool) {
+        match verdict {
+            Verdict::Fine => {}
+            Verdict::Doubt => {
+                self.give_up_path(now, hash, blame);
+                self.counts.doubted += 1;
+                let note = DestOutput::Note("a session is in doubt", hash);
+                self.outputs.push_back(note);
+                self.look_again(now, hash);
+            }
         }
     }
 
-    /// Paths were changed and still nothing arrives: the remote may have lost the session, as after
-    /// a restart. The next message begins a new one.
-    fn renew_session(&mut self, now: Now, hash: DestHash) {
-        let Some(remote) = self.remotes.get_mut(&hash).filter(|r| !r.renewed) else {
+    /// The path does not deliver, or may not: only with `blame` is it tested. When others do not
+    /// either, the remote may have moved.
+    fn give_up_path(&mut self, now: Now, hash: DestHash, blame: bool) {
+        let Some(remote) = self.remotes.get_mut(&hash) else {
             return;
         };
-        remote.renewed = true;
-        remote.forget_telling();
-        remote.answered();
-        let key = remote.lease_set.as_ref().and_then(|ls| ls.x25519_key());
-        if let Some(key) = key {
-            self.ratchets.renew(now, &PeerKey(key));
+        let Some(path) = remote.paths.give_up(now) else {
+            return;
+        };
+        if blame {
+            self.outputs.push_back(DestOutput::PathFailed(path));
+        }
+        remote.lost_paths += 1;
+        if remote.lost_paths >= LOST_PATHS {
+            self.look_again(now, hash);
+        }
+    }
+
+    fn look_again(&mut self, now: Now, hash: DestHash) {
+        let remote = self.remotes.get_mut(&hash);
+        if remote.is_some_and(|r| r.looks_again(now)) {
+            self.outputs.push_back(DestOutput::Lookup(hash));
         }
     }
 
     fn note_stream(&mut self, now: Now, event: &StreamEvent) {
         match event {
             StreamEvent::Stalled { to } => {
-                let path = self.remotes.get_mut(to).and_then(|r| r.paths.give_up(now));
-                self.outputs.extend(path.map(DestOutput::PathFailed));
-            }
-            StreamEvent::Unanswered { to } => {
-                if let Some(remote) = self.remotes.get_mut(to) {
-                    remote.paths.give_up(now);
+                self.give_up_path(now, *to, true);
+                if let Some(remote) = self.remotes.get_mut(to)
+                    && !core::mem::replace(&mut remote.stalled, true)
+                {
+                    self.counts.stalled += 1;
+                    let note = DestOutput::Note("a stream stands still", *to);
+                    self.outputs.push_back(note);
                 }
             }
+            StreamEvent::Unanswered { to } => self.give_up_path(now, *to, false),
             StreamEvent::Progress { to } => {
-                let remote = self.remotes.get_mut(to);
-                let path = remote.and_then(|r| {
-                    r.renewed = false;
-                    r.paths.current()
-                });
-                self.outputs.extend(path.map(DestOutput::PathWorks));
+                let Some(remote) = self.remotes.get_mut(to) else {
+                    return;
+                };
+                remote.doubt.progress(now.mono);
+                remote.lost_paths = 0;
+                self.outputs
+                    .extend(remote.paths.current().map(DestOutput::PathWorks));
+                if core::mem::take(&mut remote.stalled) {
+                    self.counts.recovered += 1;
+                    let note = DestOutput::Note("a stream goes on", *to);
+                    self.outputs.push_back(note);
+                }
             }
+            StreamEvent::Reset {
+                why: ResetWhy::Timeout | ResetWhy::NoAnswer,
+                ..
+            } => self.counts.given_up += 1,
             _ => {}
         }
     }
-}
-
-/// The envelope in the body of a Data message.
-fn parse_data(body: &[u8]) -> Option<Envelope> {
-    let mut r = Reader::new(body);
-    let n = r.u32("Data.length").ok()? as usize;
-    let payload = r.take(n, "Data.payload").ok()?;
-    r.finish("Data").ok()?;
-    Envelope::parse(payload).ok()
 }
 
 #[cfg(test)]

@@ -71,6 +71,10 @@ pub struct Ratchets {
     clock: Instant,
     swept: Instant,
     counts: Stats,
+    /// As i2pd and Java do: a New Session begins no other session while there is one that is
+    /// younger than this.
+    #[cfg(test)]
+    pub(crate) keeps: Duration,
 }
 
 impl Ratchets {
@@ -90,6 +94,8 @@ impl Ratchets {
             clock: Instant::default(),
             swept: Instant::default(),
             counts: Stats::default(),
+            #[cfg(test)]
+            keeps: Duration::ZERO,
         }
     }
 
@@ -99,16 +105,16 @@ impl Ratchets {
         self.key.public()
     }
 
-    /// How things stand with a peer, as of the last call that took a time.
+    /// How things stand with a peer.
     #[must_use]
-    pub fn state(&self, peer: &PeerKey) -> SessionState {
+    pub fn state(&self, now: Now, peer: &PeerKey) -> SessionState {
         let Some(p) = self.peers.get(peer) else {
             return SessionState::None;
         };
-        if p.got.iter().any(Got::wants_reply) {
+        if p.got.iter().any(|g| g.wants_reply(now.mono)) {
             return SessionState::Owes;
         }
-        if p.current(self.clock, self.is_lower(peer)).is_some() {
+        if p.current(now.mono, self.is_lower(peer)).is_some() {
             return SessionState::Established;
         }
         let mut open = p.sent.iter().filter(|s| !s.answered);
@@ -146,7 +152,8 @@ impl Ratchets {
         let p = self.peers.get_mut(peer);
         let (reply, session) = p.map_or((false, None), |p| {
             p.used = now.mono;
-            (p.reply_due().is_some(), p.next(now.mono, lower, want_ack))
+            let reply = p.reply_due(now.mono).is_some();
+            (reply, p.next(now.mono, lower, want_ack))
         });
         let sealed = if reply {
             self.seal_reply(now, rng, peer, blocks)
@@ -156,6 +163,24 @@ impl Ratchets {
             self.seal_new(now, rng, peer, blocks)
         }?;
         self.owed.remove(peer);
+        self.counts.sealed += 1;
+        Ok(sealed)
+    }
+
+    /// Seals blocks as an NS although there may be a session: the peer seems to have lost it. The
+    /// session stays, and is sent with until the NS is answered.
+    ///
+    /// # Errors
+    /// See [`SealError`].
+    pub fn seal_afresh(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        peer: &PeerKey,
+        blocks: &[Block],
+    ) -> Result<Sealed, SealError> {
+        self.clock = now.mono;
+        let sealed = self.seal_new(now, rng, peer, blocks)?;
         self.counts.sealed += 1;
         Ok(sealed)
     }
@@ -208,14 +233,14 @@ impl Ratchets {
     ) -> Result<Sealed, SealError> {
         let all: Vec<Block> = payload::of_handshake(blocks).collect();
         let payload = payload::assemble(&all, HANDSHAKE_PADDING, REPLY_AROUND, rng)?;
-        let due = self.peers.get_mut(peer).and_then(Peer::reply_due);
+        let peer_state = self.peers.get_mut(peer);
+        let due = peer_state.and_then(|p| p.reply_due(now.mono));
         let got = due.ok_or(SealError::Exhausted)?;
         let (_, tag) = got.tags.next_tag().ok_or(SealError::Exhausted)?;
         let ephemeral = Ephemeral::random(rng);
         let alice = (&got.ephemeral, &peer.0);
         let sealed = new_session::seal_reply(&got.noise, alice, &tag, &ephemeral, &payload);
         let (content, Pair { ab, ba }) = sealed.ok_or(SealError::BadKey)?;
-        got.touched = now.mono;
         let owner = Owner::Reply(*peer, got.id);
         let window = limits::RATCHET_WINDOW_MIN;
         let set = self.inbound.insert(ab, owner, window, true);
@@ -293,17 +318,6 @@ impl Ratchets {
             p.close(&mut self.inbound);
         }
         self.owed.remove(peer);
-    }
-
-    /// The peer seems to have lost our sessions: the next message is an NS. What it sends to old
-    /// sessions is opened for some minutes.
-    pub fn renew(&mut self, now: Now, peer: &PeerKey) {
-        if let Some(p) = self.peers.get_mut(peer) {
-            p.settle();
-            for session in &mut p.sessions {
-                session.retire(now.mono);
-            }
-        }
     }
 
     /// What is held and what happened.

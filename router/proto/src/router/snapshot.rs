@@ -94,6 +94,11 @@ const fn add(sum: &mut Counts, c: Counts) {
     sum.messages += c.messages;
     sum.paths_failed += c.paths_failed;
     sum.overflowed += c.overflowed;
+    sum.metered += c.metered;
+    sum.stalled += c.stalled;
+    sum.recovered += c.recovered;
+    sum.given_up += c.given_up;
+    sum.doubted += c.doubted;
 }
 
 const fn add_packets(sum: &mut StreamStats, s: StreamStats) {

@@ -238,6 +238,17 @@ impl Tunnels {
         })
     }
 
+    /// Nothing comes any more that was expected: the inbound tunnels of the pool are tested.
+    pub fn suspect_inbound(&mut self, now: Now, pool: PoolId) {
+        let mut due = false;
+        for t in self.inbound.values_mut().filter(|t| t.pool == pool) {
+            due |= t.listed() && t.health.suspect(now.mono);
+        }
+        if due {
+            self.wake(now.mono);
+        }
+    }
+
     /// The garlic of a test was opened.
     pub(super) fn test_came_back(&mut self, now: Now, number: u32, message: &Message) {
         let status = DeliveryStatus::parse(&message.body);

@@ -13,6 +13,8 @@ pub struct Unverified<T> {
     signed: Vec<u8>,
     signature: Vec<u8>,
     field: &'static str,
+    /// Another signature that has to hold: the one that authorises the key.
+    before: Option<Box<Unverified<()>>>,
 }
 
 impl<T> Unverified<T> {
@@ -32,16 +34,28 @@ impl<T> Unverified<T> {
             signed,
             signature,
             field,
+            before: None,
         }
     }
 
-    /// Checks the signature.
+    /// The same, whose key is authorised by another signature.
+    pub(super) fn authorised_by(self, before: Option<Unverified<()>>) -> Self {
+        Self {
+            before: before.map(Box::new),
+            ..self
+        }
+    }
+
+    /// Checks the signature, and the one that authorises its key.
     ///
     /// # Errors
     /// The signature field, unsupported or not verifying.
     pub fn verify(self) -> Result<T> {
         if !sig::can_verify(self.kind) {
             return Err(WireError::new(self.field, Cause::Unsupported));
+        }
+        if let Some(before) = self.before {
+            before.verify()?;
         }
         if sig::verify(self.kind, &self.key, &[&self.signed], &self.signature) {
             Ok(self.value)

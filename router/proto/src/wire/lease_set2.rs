@@ -8,7 +8,7 @@ use super::error::{Result, WireError};
 use super::hash::{DestHash, RouterHash, TunnelId};
 use super::identity::Destination;
 use super::mapping::Mapping;
-use crate::crypto::sig::{self, SigningKey};
+use crate::crypto::sig::SigningKey;
 use crate::limits;
 use crate::time::Date;
 use core::time::Duration;
@@ -80,13 +80,12 @@ impl LeaseSet2 {
         let published_secs = u64::from(r.u32("LeaseSet2.published")?);
         let lifetime = u64::from(r.u16("LeaseSet2.expires")?);
         let flags = r.u16("LeaseSet2.flags")?;
-        let signer = if flags & 1 == 1 {
-            offline_key(&mut r, &destination)?
+        let (signer, before) = if flags & 1 == 1 {
+            let (signer, before) = offline_key(&mut r, &destination)?;
+            (signer, Some(before))
         } else {
-            (
-                destination.keys().sig_type(),
-                destination.keys().signing_key(),
-            )
+            let keys = destination.keys();
+            ((keys.sig_type(), keys.signing_key()), None)
         };
         Mapping::read(&mut r)?;
         let keys = read_keys(&mut r)?;
@@ -114,7 +113,8 @@ impl LeaseSet2 {
             signed,
             signature,
             "LeaseSet2.signature",
-        ))
+        )
+        .authorised_by(before))
     }
 
     /// Builds and signs a LeaseSet2 of an Ed25519 destination.
@@ -220,9 +220,12 @@ impl LeaseSet2 {
     }
 }
 
-/// The transient key of an offline signature, after the destination's own signature over it
-/// verified (i2p spec/common-structures, OfflineSignature).
-fn offline_key(r: &mut Reader<'_>, dest: &Destination) -> Result<(SigType, Vec<u8>)> {
+/// A key with its kind.
+type Signer = (SigType, Vec<u8>);
+
+/// The transient key of an offline signature, and the destination's own signature over it
+/// (i2p spec/common-structures, OfflineSignature).
+fn offline_key(r: &mut Reader<'_>, dest: &Destination) -> Result<(Signer, Unverified<()>)> {
     let start = r.position();
     r.u32("OfflineSignature.expires")?;
     let kind = SigType::from_number(r.u16("OfflineSignature.sigtype")?)
@@ -232,12 +235,11 @@ fn offline_key(r: &mut Reader<'_>, dest: &Destination) -> Result<(SigType, Vec<u
         .to_vec();
     let signed = r.since(start).to_vec();
     let own = dest.keys().sig_type();
-    let signature = r.take(own.signature_len(), "OfflineSignature.signature")?;
-    if !sig::verify(own, &dest.keys().signing_key(), &[&signed], signature) {
-        let cause = super::error::Cause::BadSignature;
-        return Err(WireError::new("OfflineSignature.signature", cause));
-    }
-    Ok((kind, key))
+    let field = "OfflineSignature.signature";
+    let signature = r.take(own.signature_len(), field)?.to_vec();
+    let owner = dest.keys().signing_key();
+    let before = Unverified::new((), own, owner, signed, signature, field);
+    Ok(((kind, key), before))
 }
 
 fn read_keys(r: &mut Reader<'_>) -> Result<Vec<EncKey>> {

@@ -1,12 +1,13 @@
 //! What a local destination sends: which messages go, what is bundled, along which path.
 
-use super::{DestOutput, LocalDest, MESSAGE_LIFE, RENEW, RETRY, TRIES_MAX};
+use super::{DestOutput, LocalDest, MESSAGE_LIFE, NO_WAY, RENEW, SILENCE, TRIES_MAX, TURN};
 use crate::dest::path::Path;
+use crate::dest::remote::Remote;
 use crate::garlic::clove::{Block, Clove, Delivery};
 use crate::garlic::ratchet::{PeerKey, SentKind, SessionState};
 use crate::limits;
 use crate::rng::Rng;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use crate::tunnel::OutboundInfo;
 use crate::wire::cursor::Writer;
 use crate::wire::hash::{DestHash, MessageId};
@@ -16,8 +17,20 @@ use crate::wire::lease_set2::LeaseSet2;
 use core::time::Duration;
 use std::sync::Arc;
 
+/// One message on its way to the ratchet.
+struct Letter<'a> {
+    to: DestHash,
+    peer: &'a PeerKey,
+    path: Path,
+    /// Our LeaseSet, when it goes along.
+    ours: Option<Arc<LeaseSet2>>,
+    envelope: Option<&'a [u8]>,
+    /// As a New Session although there is a session.
+    afresh: bool,
+}
+
 impl LocalDest {
-    /// Sends what waits for one remote as far as its session allows.
+    /// Sends what waits for one remote as far as its session allows, and says when to look again.
     pub(super) fn flush(
         &mut self,
         now: Now,
@@ -25,41 +38,49 @@ impl LocalDest {
         hash: DestHash,
         outbound: &[OutboundInfo],
     ) {
+        self.flush_now(now, rng, hash, outbound);
+        let again = self.remotes.get(&hash).and_then(|r| r.retry_at);
+        self.agenda.arm(hash, again);
+    }
+
+    fn flush_now(&mut self, now: Now, rng: &mut Rng, hash: DestHash, outbound: &[OutboundInfo]) {
         let Some(remote) = self.remotes.get_mut(&hash) else {
             return;
         };
-        let due = remote.retry_at.is_some_and(|t| t <= now.mono);
-        if remote.waiting.is_empty() && !due && !remote.misled {
+        remote.drop_stale(now);
+        if remote.waiting.is_empty() && !remote.misled {
+            remote.retry_at = None;
             return;
         }
-        let left = remote
-            .lease_set
-            .as_ref()
-            .map_or(Duration::ZERO, |l| l.life_left(now.wall));
-        if left < RENEW && !remote.looking {
-            remote.looking = true;
+        let left = remote.lease_set.as_ref();
+        let left = left.map_or(Duration::ZERO, |l| l.life_left(now.wall));
+        if left < RENEW && remote.looks_again(now) {
             self.outputs.push_back(DestOutput::Lookup(hash));
         }
         let key = remote.lease_set.as_ref().and_then(|ls| ls.x25519_key());
         let (Some(key), Some(_)) = (key, self.leases.current()) else {
+            // Both come with a call that wakes the remote.
+            remote.retry_at = None;
             return;
         };
+        let due = remote.retry_at.is_none_or(|t| t <= now.mono);
         let peer = PeerKey(key);
-        match self.ratchets.state(&peer) {
-            SessionState::None => self.send_first(now, rng, hash, &peer, outbound),
-            SessionState::Pending { .. } if due => {
+        match self.ratchets.state(now, &peer) {
+            SessionState::None | SessionState::Pending { .. } if due => {
                 self.send_first(now, rng, hash, &peer, outbound);
             }
-            SessionState::Pending { .. } => {}
+            SessionState::None | SessionState::Pending { .. } => {}
             SessionState::Owes | SessionState::Established => {
+                remote.retry_at = None;
+                remote.tries = 0;
                 self.send_waiting(now, rng, hash, &peer, outbound);
                 self.correct(now, rng, hash, &peer, outbound);
             }
         }
     }
 
-    /// A New Session with our LeaseSet and the first message. The message stays queued: the
-    /// answer to the session shows that it arrived.
+    /// A New Session with our LeaseSet and a message. The message stays queued: the answer to the
+    /// session shows that it arrived.
     fn send_first(
         &mut self,
         now: Now,
@@ -71,29 +92,37 @@ impl LocalDest {
         let Some(remote) = self.remotes.get_mut(&hash) else {
             return;
         };
+        remote.retry_at = None;
         if remote.tries >= TRIES_MAX {
-            (remote.tries, remote.retry_at) = (0, None);
+            remote.tries = 0;
             remote.waiting.clear();
             self.outputs.push_back(DestOutput::Unreachable(hash));
             return;
         }
-        if remote.tries > 0
-            && let Some(path) = remote.paths.give_up(now)
-        {
-            self.outputs.push_back(DestOutput::PathFailed(path));
+        if remote.tries > 0 {
+            self.give_up_path(now, hash, true);
         }
-        let Some(first) = remote.waiting.front().cloned() else {
-            remote.retry_at = None;
+        let Some(remote) = self.remotes.get_mut(&hash) else {
             return;
         };
-        let Some(path) = remote.choose_path(now, rng, outbound) else {
+        if remote.waiting.is_empty() {
+            return;
+        }
+        let Some(path) = way(remote, now, rng, outbound) else {
             return;
         };
-        remote.tries += 1;
-        remote.retry_at = Some(now.mono + RETRY + RETRY / 3 * remote.tries.min(6));
-        let ours = self.leases.current().cloned();
-        let blocks = blocks(now, rng, hash, ours.as_deref(), Some(&first.envelope));
-        self.seal(now, rng, peer, &blocks, ours.as_deref(), hash, path);
+        let Some(next) = remote.take_turn(now) else {
+            return;
+        };
+        let letter = Letter {
+            to: hash,
+            peer,
+            path,
+            ours: self.leases.current().cloned(),
+            envelope: Some(&next.envelope),
+            afresh: false,
+        };
+        self.seal(now, rng, letter);
     }
 
     fn send_waiting(
@@ -105,35 +134,61 @@ impl LocalDest {
         outbound: &[OutboundInfo],
     ) {
         // A reply to a New Session costs two key agreements: the rest waits for the session.
-        let owes = self.ratchets.state(peer) == SessionState::Owes;
+        let owes = self.ratchets.state(now, peer) == SessionState::Owes;
         let mut budget = if owes {
             limits::REPLIES_PER_TURN
         } else {
             usize::MAX
         };
-        while budget > 0 {
-            budget -= 1;
+        loop {
+            let afresh = !owes && self.begins_afresh(now, hash);
             let Some(remote) = self.remotes.get_mut(&hash) else {
                 return;
             };
-            remote.retry_at = None;
             if remote.waiting.is_empty() {
                 return;
             }
-            let Some(path) = remote.choose_path(now, rng, outbound) else {
+            if budget == 0 {
+                remote.retry_at = Some(now.mono + TURN);
+                return;
+            }
+            budget -= 1;
+            let Some(path) = way(remote, now, rng, outbound) else {
                 return;
             };
             let Some(next) = remote.waiting.pop_front() else {
                 return;
             };
-            let ours = self
-                .leases
-                .current()
-                .filter(|ls| remote.needs_telling(now, ls))
-                .cloned();
-            let blocks = blocks(now, rng, hash, ours.as_deref(), Some(&next.envelope));
-            self.seal(now, rng, peer, &blocks, ours.as_deref(), hash, path);
+            let ours = self.leases.current();
+            let ours = ours.filter(|ls| afresh || remote.needs_telling(now, ls));
+            let letter = Letter {
+                to: hash,
+                peer,
+                path,
+                ours: ours.cloned(),
+                envelope: Some(&next.envelope),
+                afresh,
+            };
+            self.seal(now, rng, letter);
         }
+    }
+
+    /// Whether the next message goes as a New Session because the session is in doubt. Each second
+    /// one tries another path; of a remote that is not heard of, each.
+    fn begins_afresh(&mut self, now: Now, hash: DestHash) -> bool {
+        let Some(remote) = self.remotes.get_mut(&hash) else {
+            return false;
+        };
+        if remote.waiting.is_empty() {
+            return false;
+        }
+        let Some(before) = remote.doubt.takes_afresh(now.mono) else {
+            return false;
+        };
+        if before > 0 && (before % 2 == 0 || remote.is_silent(now, SILENCE)) {
+            self.give_up_path(now, hash, false);
+        }
+        true
     }
 
     /// Tells a remote of our new LeaseSet when it may be talking to a tunnel that is dead, unless
@@ -146,7 +201,7 @@ impl LocalDest {
         peer: &PeerKey,
         outbound: &[OutboundInfo],
     ) {
-        let established = self.ratchets.state(peer) == SessionState::Established;
+        let established = self.ratchets.state(now, peer) == SessionState::Established;
         let (Some(remote), Some(ours)) = (self.remotes.get_mut(&hash), self.leases.current())
         else {
             return;
@@ -158,9 +213,15 @@ impl LocalDest {
         let Some(path) = remote.choose_path(now, rng, outbound) else {
             return;
         };
-        let ours = Arc::clone(ours);
-        let blocks = blocks(now, rng, hash, Some(&ours), None);
-        self.seal(now, rng, peer, &blocks, Some(&ours), hash, path);
+        let letter = Letter {
+            to: hash,
+            peer,
+            path,
+            ours: Some(Arc::clone(ours)),
+            envelope: None,
+            afresh: false,
+        };
+        self.seal(now, rng, letter);
     }
 
     /// Sends what the ratchet itself owes: acknowledgements, next keys, a first reply.
@@ -180,35 +241,62 @@ impl LocalDest {
         let Some(path) = remote.choose_path(now, rng, outbound) else {
             return;
         };
-        self.seal(now, rng, peer, &[], None, hash, path);
+        let letter = Letter {
+            to: hash,
+            peer,
+            path,
+            ours: None,
+            envelope: None,
+            afresh: false,
+        };
+        self.seal(now, rng, letter);
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one message with everything that goes into it"
-    )]
-    fn seal(
-        &mut self,
-        now: Now,
-        rng: &mut Rng,
-        peer: &PeerKey,
-        blocks: &[Block],
-        ours: Option<&LeaseSet2>,
-        hash: DestHash,
-        path: Path,
-    ) {
-        let Ok(sealed) = self.ratchets.seal(now, rng, peer, blocks, ours.is_some()) else {
+    fn seal(&mut self, now: Now, rng: &mut Rng, letter: Letter<'_>) {
+        let Letter { to, peer, path, .. } = letter;
+        let ours = letter.ours.as_deref();
+        let remote = self.remotes.get(&to);
+        // What is owed is no reason to owe more.
+        let ask = letter.envelope.is_some() && remote.is_some_and(|r| r.doubt.wants_ack(now.mono));
+        let blocks = blocks(now, rng, to, ours, letter.envelope);
+        let sealed = if letter.afresh {
+            self.ratchets.seal_afresh(now, rng, peer, &blocks)
+        } else {
+            let want_ack = ask || ours.is_some();
+            self.ratchets.seal(now, rng, peer, &blocks, want_ack)
+        };
+        let Ok(sealed) = sealed else {
             return;
         };
         self.counts.messages += u64::from(sealed.kind == SentKind::Existing);
         self.counts.new_sessions += u64::from(sealed.kind == SentKind::NewSession);
-        if let (Some(ours), Some(remote)) = (ours, self.remotes.get_mut(&hash)) {
-            remote.telling(now, ours, sealed.ack);
+        if let Some(remote) = self.remotes.get_mut(&to) {
+            if letter.envelope.is_some() {
+                remote.unheard.get_or_insert(now.mono);
+            }
+            if let Some(ack) = sealed.ack {
+                remote.doubt.asked(now.mono, ack);
+            }
+            if let Some(ours) = ours {
+                remote.telling(now, ours, sealed.ack);
+            }
         }
         let id = MessageId(rng.nonzero_u32());
         let message = crate::garlic::to_message(&sealed.content, id, now.wall + MESSAGE_LIFE);
         self.outputs.push_back(DestOutput::Send { path, message });
     }
+}
+
+/// The way that the next message takes. Without one the remote is looked at again a little later,
+/// or when there are other tunnels.
+fn way(remote: &mut Remote, now: Now, rng: &mut Rng, outbound: &[OutboundInfo]) -> Option<Path> {
+    let path = remote.choose_path(now, rng, outbound);
+    remote.blocked = path.is_none();
+    if remote.blocked {
+        let at: Instant = now.mono + NO_WAY;
+        remote.retry_at = Some(at);
+    }
+    path
 }
 
 /// The blocks of one message: our LeaseSet first, so that the remote knows us before the data.

@@ -1,5 +1,8 @@
 //! Two local destinations against each other: garlic messages carried by hand, virtual time.
 
+mod hostile;
+mod recovery;
+
 use super::*;
 use crate::router::boot::client_keys;
 use crate::stream::StreamId;
@@ -22,6 +25,8 @@ struct Pair {
     sides: [Side; 2],
     /// Messages of a side that are lost, while it is set.
     mute: [bool; 2],
+    /// A side has no outbound tunnels, while it is set.
+    stuck: [bool; 2],
 }
 
 fn side(keys: DestinationKeys, n: u8, now: Now) -> Side {
@@ -80,6 +85,7 @@ impl Pair {
             rng,
             sides,
             mute: [false; 2],
+            stuck: [false; 2],
         }
     }
 
@@ -111,7 +117,9 @@ impl Pair {
             side.dest.handle_garlic(now, rng, &content);
         }
         side.dest.handle_timeout(now, rng);
-        side.dest.drive(now, rng, &[outbound(n as u8, now)]);
+        let tunnels = [outbound(n as u8, now)];
+        let tunnels = if self.stuck[n] { &[][..] } else { &tunnels };
+        side.dest.drive(now, rng, tunnels);
         let outputs: Vec<_> = core::iter::from_fn(|| side.dest.poll_output()).collect();
         for output in outputs {
             match output {
@@ -192,7 +200,7 @@ fn a_server_that_lost_its_sessions_is_reached_again() {
     fresh.dest.streams.listen(0);
     pair.sides[1] = fresh;
     pair.call(b"two");
-    pair.run(Duration::from_secs(15));
+    pair.run(Duration::from_secs(5));
     assert_eq!(pair.received(1), b"two");
 }
 

@@ -145,6 +145,8 @@ impl Inbound {
             if let Some(tag) = i.and_then(|i| s.tags.get(i)) {
                 self.tags.remove(tag);
             }
+            let ahead = u32::from(n) + 1 + limits::RATCHET_REPLIES_MAX as u32;
+            self.derive(id, ahead.min(limits::RATCHET_REPLIES_OPENED_MAX));
             return;
         }
         let before = s.highest.map_or(0, |h| u32::from(h) + 1);

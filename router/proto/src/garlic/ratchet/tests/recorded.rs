@@ -254,7 +254,7 @@ impl Talk {
         );
         let mut talk = Self::new(own, PeerKey(alice), time_of(&payload));
         talk.opens(ns, SentKind::NewSession);
-        assert_eq!(talk.us.state(&talk.peer), SessionState::Owes);
+        assert_eq!(talk.us.state(talk.now, &talk.peer), SessionState::Owes);
         let replies: Vec<&Value> = events.iter().filter(|e| e["kind"] == "NSR").collect();
         for (i, nsr) in replies.into_iter().enumerate() {
             let pair = talk.replies(nsr);
@@ -269,7 +269,7 @@ impl Talk {
     fn replies(&mut self, event: &Value) -> Pair {
         let e = ephemeral(event);
         let p = self.us.peers.get_mut(&self.peer).unwrap();
-        let got: &mut Got = p.reply_due().unwrap();
+        let got: &mut Got = p.reply_due(self.now.mono).unwrap();
         let (n, tag) = got.tags.next_tag().unwrap();
         assert_eq!((n, tag), (small(&event["n"]), array(&event["tag"])));
         let alice = (&got.ephemeral, &self.peer.0);
@@ -333,7 +333,10 @@ fn client() {
         let file = load(name);
         let events = events_of(&file);
         let mut talk = Talk::client(events);
-        assert_eq!(talk.us.state(&talk.peer), SessionState::Established);
+        assert_eq!(
+            talk.us.state(talk.now, &talk.peer),
+            SessionState::Established
+        );
         let next = events.iter().find(|e| e["kind"] == "next key").unwrap();
         talk.asks(next);
         for event in &events[2..] {
@@ -369,7 +372,10 @@ fn server() {
             talk.existing(event);
             if event["dir"] == "received" {
                 talk.opens(event, SentKind::Existing);
-                assert_eq!(talk.us.state(&talk.peer), SessionState::Established);
+                assert_eq!(
+                    talk.us.state(talk.now, &talk.peer),
+                    SessionState::Established
+                );
             }
         }
         assert!(talk.us.peers[&talk.peer].got.is_empty());

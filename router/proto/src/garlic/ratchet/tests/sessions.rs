@@ -6,22 +6,22 @@ use SentKind::{Existing, NewSession, NewSessionReply};
 #[test]
 fn states_of_a_handshake() {
     let mut t = Two::new(1);
-    assert_eq!(t.a.state(&t.kb), SessionState::None);
+    assert_eq!(t.a.state(t.now, &t.kb), SessionState::None);
     let since = t.now.mono;
     let ns = t.a_seals(1, true);
     assert_eq!((ns.kind, ns.ack), (NewSession, None));
     let pending = |sent| SessionState::Pending { since, sent };
-    assert_eq!(t.a.state(&t.kb), pending(1));
+    assert_eq!(t.a.state(t.now, &t.kb), pending(1));
     t.pass(2);
     t.a_seals(2, false);
-    assert_eq!(t.a.state(&t.kb), pending(2));
+    assert_eq!(t.a.state(t.now, &t.kb), pending(2));
     t.b_opens(&ns).unwrap();
-    assert_eq!(t.b.state(&t.ka), SessionState::Owes);
+    assert_eq!(t.b.state(t.now, &t.ka), SessionState::Owes);
     t.b_to_a(NewSessionReply);
-    assert_eq!(t.a.state(&t.kb), SessionState::Established);
-    assert_eq!(t.b.state(&t.ka), SessionState::Owes);
+    assert_eq!(t.a.state(t.now, &t.kb), SessionState::Established);
+    assert_eq!(t.b.state(t.now, &t.ka), SessionState::Owes);
     t.a_to_b(Existing);
-    assert_eq!(t.b.state(&t.ka), SessionState::Established);
+    assert_eq!(t.b.state(t.now, &t.ka), SessionState::Established);
 }
 
 #[test]
@@ -131,8 +131,11 @@ fn the_called_side_restarts() {
     t.b = Ratchets::new(t.b.key.clone());
     let lost = t.a_seals(1, false);
     assert_eq!(t.b_opens(&lost).unwrap_err(), OpenError::Sealed);
-    t.a.renew(t.now, &t.kb);
-    t.meet();
+    let afresh = t.a_seals_afresh(2);
+    assert_eq!(ids(&t.b_opens(&afresh).unwrap()), [2]);
+    t.b_to_a(NewSessionReply);
+    t.a_to_b(Existing);
+    t.b_to_a(Existing);
     assert_eq!(t.a.stats().sessions, 2);
     t.pass(200);
     t.a_to_b(Existing);
@@ -149,7 +152,7 @@ fn the_calling_side_restarts() {
     let late = t.a_seals(5, false);
     t.a = Ratchets::new(t.a.key.clone());
     t.a_to_b(NewSession);
-    assert_eq!(t.b.state(&t.ka), SessionState::Owes);
+    assert_eq!(t.b.state(t.now, &t.ka), SessionState::Owes);
     t.b_to_a(NewSessionReply);
     t.a_to_b(Existing);
     assert_eq!(ids(&t.b_opens(&late).unwrap()), [5]);
@@ -168,7 +171,7 @@ fn idle_sessions_end() {
     t.b_to_a(Existing);
     t.pass(500);
     assert_eq!(
-        t.a.state(&t.kb),
+        t.a.state(t.now, &t.kb),
         SessionState::None,
         "not sent with after 8 minutes"
     );
@@ -196,14 +199,14 @@ fn unanswered_new_sessions_are_forgotten() {
         t.a_seals(i, false);
     }
     let s = t.a.stats();
-    assert_eq!((s.sets, s.tags), (8, 8 * 12));
+    assert_eq!((s.sets, s.tags), (16, 16 * 12));
     t.pass(100);
     assert!(matches!(
-        t.a.state(&t.kb),
-        SessionState::Pending { sent: 8, .. }
+        t.a.state(t.now, &t.kb),
+        SessionState::Pending { sent: 16, .. }
     ));
     t.pass(100);
-    assert_eq!(t.a.state(&t.kb), SessionState::None);
+    assert_eq!(t.a.state(t.now, &t.kb), SessionState::None);
     assert_eq!(t.a.stats().tags, 0);
 }
 
@@ -225,5 +228,103 @@ fn a_termination_ends_the_session() {
     let end = [Block::Termination(0)];
     let sealed = t.a.seal(t.now, &mut t.rng, &t.kb, &end, false).unwrap();
     t.b_opens(&sealed).unwrap();
-    assert_eq!(t.b.state(&t.ka), SessionState::None);
+    assert_eq!(t.b.state(t.now, &t.ka), SessionState::None);
+}
+
+/// i2pd and Java answer a New Session under the session that they have while it is young.
+#[test]
+fn a_new_session_that_is_not_taken_up_costs_nothing() {
+    let mut t = Two::new(84);
+    t.meet();
+    let afresh = t.a_seals_afresh(1);
+    assert_eq!(afresh.kind, NewSession);
+    assert_eq!(t.a.state(t.now, &t.kb), SessionState::Established);
+    t.a_to_b(Existing);
+    t.b_to_a(Existing);
+    t.pass(200);
+    t.a_to_b(Existing);
+}
+
+/// The peer took up a New Session and then forgot it: what it uses is what we use.
+#[test]
+fn a_superseded_session_that_the_peer_uses_comes_back() {
+    let mut t = Two::new(85);
+    t.meet();
+    let mut old = t.b.peers.get_mut(&t.ka).unwrap().sessions.remove(0);
+    let afresh = t.a_seals_afresh(1);
+    t.b_opens(&afresh).unwrap();
+    t.b_to_a(NewSessionReply);
+    t.a_to_b(Existing);
+    let b = t.b.peers.get_mut(&t.ka).unwrap();
+    let used = b.sessions[0].id();
+    old.supersede(t.now.mono);
+    b.sessions.insert(0, old);
+    let newest = |r: &Ratchets, k: &PeerKey, now: Now| {
+        let p = &r.peers[k];
+        let i = p.current(now.mono, r.is_lower(k)).unwrap();
+        p.sessions[i].is_superseded()
+    };
+    assert!(!newest(&t.a, &t.kb, t.now));
+    for n in 0..5 {
+        t.pass(4);
+        t.a_seals(n, false);
+        let b = t.b.peers.get_mut(&t.ka).unwrap();
+        let old = b.sessions.iter_mut().find(|s| s.id() != used).unwrap();
+        let content = old.seal(t.now.mono, &mut t.rng, &[clove(n, 9)], None);
+        let opened = t.a.open(t.now, &mut t.rng, &content.unwrap()).unwrap();
+        assert_eq!(ids(&opened), [n]);
+    }
+    assert!(newest(&t.a, &t.kb, t.now));
+    t.a_to_b(Existing);
+    // It is not dropped while it is used, however long that takes.
+    for n in 0..20 {
+        t.pass(60);
+        let b = t.b.peers.get_mut(&t.ka).unwrap();
+        let old = b.sessions.iter_mut().find(|s| s.id() != used).unwrap();
+        let content = old.seal(t.now.mono, &mut t.rng, &[clove(n, 9)], None);
+        t.a.open(t.now, &mut t.rng, &content.unwrap()).unwrap();
+        t.a_to_b(Existing);
+    }
+}
+
+/// A reply that is due goes before everything else for a while only, however often it is sent.
+#[test]
+fn replies_that_nobody_takes_give_way() {
+    let mut t = Two::new(86);
+    t.meet();
+    let afresh = t.a_seals_afresh(1);
+    t.b_opens(&afresh).unwrap();
+    for n in 0..4 {
+        assert_eq!(t.b_seals(n, false).kind, NewSessionReply);
+        t.pass(8);
+    }
+    t.b_to_a(Existing);
+    t.pass(60);
+    t.b_to_a(Existing);
+    t.pass(100);
+    assert_eq!(
+        t.b.peers[&t.ka].got.len(),
+        0,
+        "repeats do not renew its life"
+    );
+}
+
+/// A window of data may come as replies before anything of ours has arrived.
+#[test]
+fn a_window_of_replies_is_opened() {
+    let mut t = Two::new(87);
+    let ns = t.a_seals(1, false);
+    t.b_opens(&ns).unwrap();
+    let got = &t.b.peers[&t.ka].got[0];
+    let mut tags = new_session::reply_tags(&got.noise);
+    for n in 0..40 {
+        let (_, tag) = tags.next_tag().unwrap();
+        let ephemeral = Ephemeral::random(&mut t.rng);
+        let payload = payload::assemble(&[clove(n, 9)], 0, 72, &mut t.rng).unwrap();
+        let got = &t.b.peers[&t.ka].got[0];
+        let alice = (&got.ephemeral, &t.ka.0);
+        let sealed = new_session::seal_reply(&got.noise, alice, &tag, &ephemeral, &payload);
+        let opened = t.a.open(t.now, &mut t.rng, &sealed.unwrap().0).unwrap();
+        assert_eq!(ids(&opened), [n]);
+    }
 }

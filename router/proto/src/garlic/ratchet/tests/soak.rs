@@ -67,7 +67,7 @@ fn step(
         }
     }
     side.handle_timeout(now);
-    let mut messages: u32 = match side.state(&to) {
+    let mut messages: u32 = match side.state(now, &to) {
         SessionState::Established => 2,
         SessionState::Owes => u32::from(rng.below(100) == 0),
         SessionState::None => 1,
