@@ -25,6 +25,7 @@ pub fn text(s: &Snapshot, links: &LinkStatus, dropped: u64) -> String {
     transit(&mut t, s, links);
     bandwidth(&mut t, links);
     t.line("dropped.messages", s.dropped);
+    t.line("dropped.wrong_way", s.wrong_way);
     t.line("dropped.queues", dropped);
     t.line("dropped.events", links.events_dropped);
     t.line("memory.rss_kbytes", rss_kbytes());

@@ -120,8 +120,8 @@ pub enum Source {
     Link(RouterHash),
     /// In garlic for our router key that came over a link.
     RouterGarlic,
-    /// Out of an inbound tunnel of the context, plain or in garlic for our router key.
-    Tunnel,
+    /// Plain, out of this inbound tunnel of the context.
+    Tunnel(ReplyPath),
     /// In one-time garlic under this tag, see [`NetDbOutput::ExpectTag`].
     Reply([u8; 8]),
 }
@@ -159,10 +159,12 @@ pub enum NetDbOutput {
         /// The message.
         message: Message,
     },
-    /// A reply as one-time garlic is to be expected out of the context's inbound tunnels.
+    /// A reply as one-time garlic is to be expected, out of this tunnel alone.
     ExpectTag {
         /// The context.
         ctx: Context,
+        /// The inbound tunnel that the question names.
+        path: ReplyPath,
         /// Its tag.
         tag: [u8; 8],
         /// Its key.
@@ -369,7 +371,7 @@ impl NetDb {
             }
             kind::DELIVERY_STATUS => {
                 let status = DeliveryStatus::parse(&message.body)?;
-                return Ok(self.on_confirmed(now, rng, ctx, status.id));
+                return Ok(self.on_confirmed(now, rng, ctx, source, status.id));
             }
             _ => return Ok(false),
         }

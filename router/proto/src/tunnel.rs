@@ -17,12 +17,12 @@ mod plan;
 mod pool;
 pub mod reassemble;
 pub mod record;
+mod way;
 
 pub use plan::{BuildResult, Direction, Hop, HopChooser, HopWish, PoolId, PoolSettings};
 
 use crate::limits;
 use crate::router::output::Class;
-use crate::secret::Secret;
 use crate::time::{Date, Instant, Now};
 use crate::wire::hash::{MessageId, RouterHash, TunnelId};
 use crate::wire::i2np::Message;
@@ -33,6 +33,7 @@ use inbound::Inbound;
 use outbound::Outbound;
 use pool::Pool;
 use std::collections::{BTreeMap, VecDeque};
+use way::{Once, Way};
 
 /// What this machine sends is worth nothing after this.
 const MESSAGE_LIFE: Duration = Duration::from_secs(60);
@@ -219,15 +220,11 @@ pub struct TunnelStats {
     pub malformed: u64,
     /// Messages dropped because no tunnel or build of ours waits for them.
     pub unknown: u64,
+    /// Answers to builds and tests that did not come the way they have to; treated like any
+    /// unknown message, and still waited for.
+    pub wrong_way: u64,
     /// Messages dropped because they asked us to deliver them elsewhere.
     pub not_local: u64,
-}
-
-/// What the one-time garlic of a tag is for.
-#[derive(Clone, Copy, Debug)]
-enum TagUse {
-    Build(u32),
-    Test(u32),
 }
 
 /// All tunnels of our own.
@@ -238,9 +235,10 @@ pub struct Tunnels {
     inbound: BTreeMap<InboundId, Inbound>,
     by_receive: BTreeMap<TunnelId, InboundId>,
     builds: BTreeMap<u32, Build>,
-    by_reply: BTreeMap<MessageId, u32>,
+    /// The build that waits for a message of this id, and the way it has to come.
+    by_reply: BTreeMap<MessageId, (u32, Way)>,
     tests: BTreeMap<u32, Test>,
-    tags: BTreeMap<[u8; 8], (Secret<32>, TagUse)>,
+    tags: BTreeMap<[u8; 8], Once>,
     outputs: VecDeque<TunnelOutput>,
     numbered: u32,
     due: Option<Instant>,
@@ -405,6 +403,12 @@ impl Tunnels {
             pools: pools.collect(),
             ..self.stats.clone()
         }
+    }
+
+    /// Answers that did not come the way they have to.
+    #[must_use]
+    pub const fn wrong_way(&self) -> u64 {
+        self.stats.wrong_way
     }
 
     fn number(&mut self) -> u32 {

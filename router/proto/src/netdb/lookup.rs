@@ -86,6 +86,12 @@ impl Lookup {
         }
     }
 
+    /// Questions without an answer.
+    #[cfg(test)]
+    pub(super) const fn open(&self) -> usize {
+        self.questions.len()
+    }
+
     /// Not to be asked.
     pub(super) fn without(mut self, router: Option<RouterHash>) -> Self {
         self.asked.extend(router);
@@ -332,6 +338,7 @@ impl NetDb {
             });
             self.push(NetDbOutput::ExpectTag {
                 ctx: lookup.ctx,
+                path: *path,
                 tag: reply_tag,
                 key,
                 until: now.mono + TAG_LIFE,
@@ -370,12 +377,10 @@ impl NetDb {
             .values_mut()
             .filter(|l| l.ctx == ctx && l.target == *target)
             .find_map(|l| {
-                let alone = l.questions.len() == 1;
                 let at = l.questions.iter().position(|q| match source {
-                    Source::Link(from) => q.to == from,
+                    Source::Link(from) => q.to == from && q.tag.is_none(),
                     Source::Reply(tag) => q.tag == Some(tag),
-                    Source::Tunnel => alone,
-                    Source::RouterGarlic => false,
+                    Source::Tunnel(_) | Source::RouterGarlic => false,
                 })?;
                 l.due = now.mono;
                 l.next_question = now.mono;
@@ -406,10 +411,7 @@ impl NetDb {
             let at = l.questions.iter().position(|q| match source {
                 Source::Link(from) => q.to == from && q.tag.is_none(),
                 Source::Reply(tag) => q.tag == Some(tag),
-                // The name in the reply proves nothing, but an answer that is not sealed says
-                // nothing worse than "ask others".
-                Source::Tunnel => q.to == reply.from,
-                Source::RouterGarlic => false,
+                Source::Tunnel(_) | Source::RouterGarlic => false,
             });
             if let Some(at) = at {
                 l.due = now.mono;

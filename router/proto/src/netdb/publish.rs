@@ -5,7 +5,7 @@
 use super::closest::nearest;
 use super::lookup::{Goal, Lookup};
 use super::routing_key::RoutingKey;
-use super::{Context, MESSAGE_LIFE, NetDb, NetDbOutput, Paths, Target};
+use super::{Context, MESSAGE_LIFE, NetDb, NetDbOutput, Paths, ReplyPath, Source, Target};
 use crate::limits;
 use crate::peer::profile::Observation;
 use crate::rng::Rng;
@@ -66,8 +66,8 @@ impl Value {
 enum State {
     /// To be stored.
     Store,
-    /// Stored at this floodfill under this token.
-    Confirm(RouterHash, MessageId),
+    /// Stored at this floodfill under this token, to be confirmed by this tunnel, or by the link.
+    Confirm(RouterHash, MessageId, Option<ReplyPath>),
     /// Confirmed by this floodfill; to be looked up.
     Verify(RouterHash),
     /// Being looked up.
@@ -185,7 +185,7 @@ impl NetDb {
         p: &mut Publication,
     ) {
         match p.state {
-            State::Confirm(silent, _) => {
+            State::Confirm(silent, ..) => {
                 self.observed(now.mono, silent, Observation::LookupFailed);
                 p.tried.insert(silent);
                 self.store_next(now, rng, paths, slot, p);
@@ -220,7 +220,9 @@ impl NetDb {
         p: &mut Publication,
     ) {
         let leases = matches!(p.value, Value::Leases(_));
-        let path = paths.reply_path(slot.ctx, rng);
+        // Our RouterInfo goes over a link and is confirmed there: who gets it need not know a tunnel
+        // of ours.
+        let path = leases.then(|| paths.reply_path(slot.ctx, rng)).flatten();
         p.state = State::Store;
         if leases && (path.is_none() || !paths.has_outbound(slot.ctx)) {
             p.due = Some(now.mono + RETRY);
@@ -276,7 +278,7 @@ impl NetDb {
             CONFIRM_ROUTER
         };
         p.stored_at = Some(now.mono);
-        p.state = State::Confirm(to.hash(), token);
+        p.state = State::Confirm(to.hash(), token, path);
         p.due = Some(now.mono + wait);
     }
 
@@ -300,19 +302,23 @@ impl NetDb {
             .or_else(|| nearest(usable(), &key, 1).pop())
     }
 
-    /// A DeliveryStatus; whether it confirms one of our stores.
+    /// A DeliveryStatus; whether it confirms one of our stores, by the way that the store named.
     pub(super) fn on_confirmed(
         &mut self,
         now: Now,
         rng: &mut Rng,
         ctx: Context,
+        source: Source,
         id: MessageId,
     ) -> bool {
         let found = self
             .publications
             .iter_mut()
             .find_map(|(slot, p)| match p.state {
-                State::Confirm(at, token) if token == id && slot.ctx == ctx => Some((slot, p, at)),
+                State::Confirm(at, token, path) if token == id && slot.ctx == ctx => {
+                    let right = path.map_or(Source::Link(at), Source::Tunnel) == source;
+                    right.then_some((slot, p, at))
+                }
                 _ => None,
             });
         let Some((slot, p, at)) = found else {

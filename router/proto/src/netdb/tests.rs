@@ -2,6 +2,7 @@
 //! out at its owner, garlic is opened by its tag.
 
 mod hostile;
+mod ways;
 
 use super::*;
 use crate::crypto::sig::SigningKey;
@@ -221,7 +222,8 @@ impl Net {
                     };
                     (ctx, Source::Reply(tag), c.message.clone())
                 } else {
-                    (ctx, Source::Tunnel, m)
+                    let path = node.tunnels.0[&ctx];
+                    (ctx, Source::Tunnel(path), m)
                 }
             }
         };

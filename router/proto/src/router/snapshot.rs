@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub packets: StreamStats,
     /// Messages dropped for being malformed, expired or unwanted.
     pub dropped: u64,
+    /// Answers that came another way than they have to, as if somebody sought who asked.
+    pub wrong_way: u64,
     /// Names of the address book.
     pub names: usize,
 }
@@ -83,6 +85,7 @@ impl Router {
                 .count(),
             streams: self.clients.len(),
             dropped: self.counters.dropped,
+            wrong_way: self.tags.wrong_way() + self.tunnels.wrong_way(),
             names: self.hosts.len(),
         }
     }

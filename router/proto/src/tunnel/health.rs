@@ -5,7 +5,8 @@
 
 use super::fragment::TunnelDelivery;
 use super::plan::PoolId;
-use super::{InboundId, OutboundId, TagUse, Tunnels};
+use super::way::{Once, TagUse, Way};
+use super::{InboundId, OutboundId, Tunnels};
 use crate::garlic::clove::{Block, Clove, Delivery};
 use crate::garlic::{clove, one_time};
 use crate::limits;
@@ -119,6 +120,21 @@ pub(super) struct Test {
     until: Instant,
 }
 
+#[cfg(test)]
+impl Test {
+    pub(super) const fn id(&self) -> MessageId {
+        self.id
+    }
+
+    pub(super) const fn inbound(&self) -> InboundId {
+        self.inbound
+    }
+
+    pub(super) const fn tag(&self) -> [u8; 8] {
+        self.tag
+    }
+}
+
 impl Test {
     pub(super) const fn until(&self) -> Instant {
         self.until
@@ -208,6 +224,7 @@ impl Tunnels {
         let Some(message) = test_message(now, rng, id, &tag, &key) else {
             return;
         };
+        let way = Way::back(inbound, back, out.endpoint(self.us));
         let known = out.health.is_proven() && back.health.is_proven();
         let until = now.mono
             + if known {
@@ -216,7 +233,14 @@ impl Tunnels {
                 self.test_timeout()
             };
         let number = self.number();
-        self.tags.insert(tag, (key, TagUse::Test(number)));
+        self.tags.insert(
+            tag,
+            Once {
+                key,
+                what: TagUse::Test(number),
+                way,
+            },
+        );
         self.tests.insert(
             number,
             Test {

@@ -9,7 +9,8 @@ use super::outbound::peel;
 use super::own::Life;
 use super::plan::PoolId;
 use super::reassemble::Reassembler;
-use super::{InboundId, InboundInfo, TagUse, TunnelOutput, Tunnels};
+use super::way::{Arrival, Once, TagUse};
+use super::{InboundId, InboundInfo, TunnelOutput, Tunnels};
 use crate::crypto::tunnel_aes::LayerKeys;
 use crate::garlic::clove::{Block, Delivery};
 use crate::garlic::{clove, one_time};
@@ -70,34 +71,68 @@ impl Inbound {
 }
 
 impl Tunnels {
-    /// Whether the message is for this machine: cells and gateway messages of our own inbound
-    /// tunnels, replies to our builds, garlic of our own tests and replies.
-    #[must_use]
-    pub fn owns(&self, message: &Message) -> bool {
+    /// Whether a message that came over the link with `from` is for this machine: cells and gateway
+    /// messages of our own inbound tunnels, and replies to builds where `from` is the last hop.
+    /// One-time garlic never is: it comes out of tunnels.
+    pub fn claims(&mut self, from: RouterHash, message: &Message) -> bool {
         match message.kind {
-            kind::TUNNEL_DATA | kind::TUNNEL_GATEWAY => {
-                let id = message.body.first_chunk::<4>();
-                id.is_some_and(|id| {
-                    self.by_receive
-                        .contains_key(&TunnelId(u32::from_be_bytes(*id)))
-                })
-            }
-            kind::SHORT_TUNNEL_BUILD | kind::OUTBOUND_TUNNEL_BUILD_REPLY => {
-                self.by_reply.contains_key(&message.id)
-            }
-            kind::GARLIC => self.tag_of(message).is_some(),
-            _ => false,
+            kind::TUNNEL_DATA | kind::TUNNEL_GATEWAY => self.is_for_own_tunnel(message),
+            _ => self.is_awaited(Arrival { tunnel: None, from }, message),
         }
     }
 
-    /// Takes a message for which [`Tunnels::owns`] holds. `from` is the router that sent it over
+    /// Whether a TunnelData or TunnelGateway message bears the id of an inbound tunnel of ours.
+    #[must_use]
+    pub fn is_for_own_tunnel(&self, message: &Message) -> bool {
+        let id = message.body.first_chunk::<4>();
+        id.is_some_and(|id| {
+            let id = TunnelId(u32::from_be_bytes(*id));
+            self.by_receive.contains_key(&id)
+        })
+    }
+
+    /// Whether a build or test waits for the message and it came the way it has to.
+    fn is_awaited(&mut self, arrival: Arrival, message: &Message) -> bool {
+        let way = match message.kind {
+            kind::SHORT_TUNNEL_BUILD | kind::OUTBOUND_TUNNEL_BUILD_REPLY => {
+                self.by_reply.get(&message.id).map(|(_, way)| *way)
+            }
+            kind::GARLIC => tag_of(message)
+                .and_then(|tag| self.tags.get(&tag))
+                .map(|once| once.way),
+            _ => None,
+        };
+        let Some(way) = way else {
+            return false;
+        };
+        let right = way.admits(arrival);
+        self.stats.wrong_way += u64::from(!right);
+        right
+    }
+
+    /// The tunnel with this gateway and this id there.
+    #[must_use]
+    pub fn inbound_at(&self, gateway: RouterHash, id: TunnelId) -> Option<InboundId> {
+        let fits = |t: &Inbound| t.gateway_id == id && t.gateway(self.us) == gateway;
+        let mut all = self.inbound.iter();
+        all.find(|(_, t)| fits(t)).map(|(id, _)| *id)
+    }
+
+    /// Gateway of a tunnel and its id there.
+    #[must_use]
+    pub fn gateway_of(&self, tunnel: InboundId) -> Option<(RouterHash, TunnelId)> {
+        let t = self.inbound.get(&tunnel)?;
+        Some((t.gateway(self.us), t.gateway_id))
+    }
+
+    /// Takes a message for which [`Tunnels::claims`] holds. `from` is the router that sent it over
     /// its link, or ourselves for what was looped back. Malformed ones are counted and dropped.
     pub fn handle_message(&mut self, now: Now, rng: &mut Rng, from: RouterHash, message: Message) {
         match message.kind {
             kind::TUNNEL_DATA => self.receive_cell(now, rng, from, &message),
-            kind::TUNNEL_GATEWAY => self.receive_gateway(now, rng, &message),
+            kind::TUNNEL_GATEWAY => self.receive_gateway(now, rng, from, &message),
             _ => {
-                if self.owns(&message) {
+                if self.is_awaited(Arrival { tunnel: None, from }, &message) {
                     self.consume(now, rng, &message);
                 } else {
                     self.stats.unknown += 1;
@@ -131,13 +166,13 @@ impl Tunnels {
                 continue;
             }
             match Message::parse_long(&bytes) {
-                Ok(inner) => self.deliver(now, rng, id, inner),
+                Ok(inner) => self.deliver(now, rng, id, from, inner),
                 Err(_) => self.stats.malformed += 1,
             }
         }
     }
 
-    fn receive_gateway(&mut self, now: Now, rng: &mut Rng, message: &Message) {
+    fn receive_gateway(&mut self, now: Now, rng: &mut Rng, from: RouterHash, message: &Message) {
         let Ok(gateway) = TunnelGateway::parse(&message.body) else {
             self.stats.malformed += 1;
             return;
@@ -149,24 +184,31 @@ impl Tunnels {
             return;
         };
         match Message::parse_long(&gateway.inner) {
-            Ok(inner) => self.deliver(now, rng, id, inner),
+            Ok(inner) => self.deliver(now, rng, id, from, inner),
             Err(_) => self.stats.malformed += 1,
         }
     }
 
-    /// A message came out of an inbound tunnel.
-    fn deliver(&mut self, now: Now, rng: &mut Rng, tunnel: InboundId, message: Message) {
-        let of_tunnel = matches!(message.kind, kind::TUNNEL_DATA | kind::TUNNEL_GATEWAY);
-        if !of_tunnel && self.owns(&message) {
-            self.consume(now, rng, &message);
-            return;
+    /// A message came out of an inbound tunnel. One for another tunnel of ours has no business
+    /// there.
+    fn deliver(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        tunnel: InboundId,
+        from: RouterHash,
+        message: Message,
+    ) {
+        let arrival = Arrival {
+            tunnel: Some(tunnel),
+            from,
+        };
+        if self.is_awaited(arrival, &message) {
+            return self.consume(now, rng, &message);
         }
-        let pool = self
-            .inbound
-            .get(&tunnel)
-            .filter(|t| !t.hidden)
-            .map(|t| t.pool);
-        match pool {
+        let nested = matches!(message.kind, kind::TUNNEL_DATA | kind::TUNNEL_GATEWAY);
+        let pool = self.inbound.get(&tunnel).filter(|t| !t.hidden && !nested);
+        match pool.map(|t| t.pool) {
             Some(pool) => self.outputs.push_back(TunnelOutput::Received {
                 pool,
                 tunnel,
@@ -176,26 +218,16 @@ impl Tunnels {
         }
     }
 
-    fn tag_of(&self, message: &Message) -> Option<[u8; 8]> {
-        let (_, rest) = message.body.split_at_checked(4)?;
-        let tag = rest.first_chunk::<8>()?;
-        self.tags.contains_key(tag).then_some(*tag)
-    }
-
-    /// Replies to builds, bare or in garlic, and tests that came back.
+    /// Replies to builds, bare or in garlic, and tests that came back, each by its way.
     fn consume(&mut self, now: Now, rng: &mut Rng, message: &Message) {
-        if let Some(build) = self.by_reply.get(&message.id).copied()
-            && message.kind != kind::GARLIC
-        {
-            self.build_answered(now, rng, build, &message.body);
+        if message.kind != kind::GARLIC {
+            if let Some((build, _)) = self.by_reply.get(&message.id).copied() {
+                self.build_answered(now, rng, build, &message.body);
+            }
             return;
         }
-        let found = self.tag_of(message).and_then(|tag| {
-            self.tags
-                .get(&tag)
-                .map(|(key, used)| (tag, key.clone(), *used))
-        });
-        let Some((tag, key, used)) = found else {
+        let found = tag_of(message).and_then(|tag| Some((tag, self.tags.get(&tag)?.clone())));
+        let Some((tag, Once { key, what, .. })) = found else {
             return;
         };
         let content = crate::garlic::content(&message.body).ok();
@@ -205,7 +237,7 @@ impl Tunnels {
             Block::Clove(c) if c.delivery == Delivery::Local => Some(c.message),
             _ => None,
         });
-        match (inner, used) {
+        match (inner, what) {
             (Some(inner), TagUse::Test(number)) => self.test_came_back(now, number, &inner),
             (Some(inner), TagUse::Build(build)) if is_build_reply(&inner) => {
                 self.build_answered(now, rng, build, &inner.body);
@@ -213,6 +245,12 @@ impl Tunnels {
             _ => self.stats.malformed += 1,
         }
     }
+}
+
+/// The first eight bytes of garlic content.
+fn tag_of(message: &Message) -> Option<[u8; 8]> {
+    let (_, rest) = message.body.split_at_checked(4)?;
+    rest.first_chunk::<8>().copied()
 }
 
 const fn is_build_reply(message: &Message) -> bool {

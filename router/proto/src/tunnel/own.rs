@@ -214,16 +214,13 @@ impl Tunnels {
     }
 
     /// The gateway without hops that takes the replies to the first builds.
-    pub(super) fn direct_receiver(&mut self, now: Now, rng: &mut Rng) -> TunnelId {
-        let fresh = |t: &&Inbound| t.hidden && now.mono + DIRECT_MARGIN < t.life.expires;
-        if let Some(t) = self.inbound.values().find(fresh) {
-            return t.receive;
+    pub(super) fn direct_receiver(&mut self, now: Now, rng: &mut Rng) -> Option<InboundId> {
+        let fresh = |t: &Inbound| t.hidden && now.mono + DIRECT_MARGIN < t.life.expires;
+        if !self.inbound.values().any(fresh) {
+            self.make_direct(now, rng, PoolId::EXPLORATORY, Direction::Inbound, true);
         }
-        self.make_direct(now, rng, PoolId::EXPLORATORY, Direction::Inbound, true);
-        self.inbound
-            .values()
-            .find(fresh)
-            .map_or(TunnelId::default(), |t| t.receive)
+        let mut all = self.inbound.iter();
+        all.find(|(_, t)| fresh(t)).map(|(id, _)| *id)
     }
 
     /// An id that no inbound tunnel or build of ours uses.

@@ -2,6 +2,7 @@
 
 mod cells;
 mod net;
+mod ways;
 
 use super::fragment::TunnelDelivery;
 use super::*;
@@ -342,7 +343,7 @@ fn hostile_messages_are_counted_and_dropped() {
         cell: Box::new([5; 1024]),
     }
     .to_message(MessageId(1), expires);
-    assert!(net.us.owns(&cell));
+    assert!(net.us.claims(stranger, &cell));
     net.us
         .handle_message(now, &mut net.rng, stranger, cell.clone());
     assert_eq!(net.us.stats().unknown, 1, "not from the closest hop");
@@ -374,7 +375,7 @@ fn hostile_messages_are_counted_and_dropped() {
                 expires,
                 body: vec![4; n],
             };
-            assert!(!net.us.owns(&message));
+            assert!(!net.us.claims(stranger, &message));
             net.us.handle_message(now, &mut net.rng, stranger, message);
         }
     }

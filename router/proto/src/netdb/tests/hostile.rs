@@ -19,6 +19,13 @@ fn send(
         .map_err(|e| e.field)
 }
 
+fn tunnel() -> Source {
+    Source::Tunnel(ReplyPath {
+        gateway: RouterHash([0xcc; 32]),
+        tunnel: TunnelId(5),
+    })
+}
+
 #[test]
 fn hostile_lease_sets_are_refused() {
     let (mut net, ffs, _, client) = network();
@@ -44,7 +51,7 @@ fn hostile_lease_sets_are_refused() {
         Err("DatabaseStore.key")
     );
     // Out of a floodfill's own tunnel, or to a router that is none: left alone.
-    assert_eq!(send(&mut net, ffs[0], Source::Tunnel, &ls(&good)), Ok(true));
+    assert_eq!(send(&mut net, ffs[0], tunnel(), &ls(&good)), Ok(true));
     assert_eq!(send(&mut net, client, link, &ls(&good)), Ok(true));
     for who in [ffs[0], client] {
         let kept = net.nodes[&who].db.lease_set(Context::Router, &good.hash());
@@ -86,7 +93,7 @@ fn hostile_router_infos_are_refused() {
     // Unasked out of a tunnel: left alone. Over a link: taken.
     let fine = router(Draft::new(50, "XR", now.wall));
     let before = net.nodes[&client].db.router_count();
-    assert_eq!(send(&mut net, client, Source::Tunnel, &fine), Ok(true));
+    assert_eq!(send(&mut net, client, tunnel(), &fine), Ok(true));
     assert_eq!(net.nodes[&client].db.router_count(), before);
     assert_eq!(send(&mut net, client, link, &fine), Ok(true));
     assert_eq!(net.nodes[&client].db.router_count(), before + 1);

@@ -6,19 +6,18 @@ use crate::netdb::{Context, Source};
 use crate::router::Router;
 use crate::router::output::Class;
 use crate::time::Now;
-use crate::tunnel::PoolId;
+use crate::tunnel::{InboundId, PoolId};
 use crate::wire::hash::RouterHash;
 use crate::wire::i2np::{Message, kind};
 
 impl Router {
-    /// Garlic that a link brought: a one-time reply, or a message to us as a router.
+    /// Garlic that a link brought: a message to us as a router. One-time replies come out of tunnels
+    /// alone.
     pub(super) fn open_router_garlic(&mut self, now: Now, from: RouterHash, m: &Message) {
         let Ok(content) = garlic::content(&m.body) else {
             return self.drop_one();
         };
-        if let Some((pool, tag, payload)) = self.tags.open(content, now.mono) {
-            return self.deliver_reply(now, pool, tag, &payload);
-        }
+        self.tags.note_link(content);
         if !self.peers.allow_garlic(now, from) {
             return self.drop_one();
         }
@@ -35,19 +34,13 @@ impl Router {
         }
     }
 
-    /// A clove for us as a router: database messages and build requests; nothing is relayed on
-    /// behalf of an unknown sender but what a tunnel endpoint would.
+    /// A clove for us as a router: stores, lookups and build requests. Answers to what we asked do
+    /// not come this way.
     fn deliver_router_clove(&mut self, now: Now, from: RouterHash, clove: Clove) {
         let m = clove.message;
         match (clove.delivery, m.kind) {
-            (
-                Delivery::Local,
-                kind::DATABASE_STORE | kind::DATABASE_LOOKUP | kind::DELIVERY_STATUS,
-            ) => {
+            (Delivery::Local, kind::DATABASE_STORE | kind::DATABASE_LOOKUP) => {
                 self.tell_netdb(now, Context::Router, Source::RouterGarlic, &m);
-            }
-            (Delivery::Local, kind::SHORT_TUNNEL_BUILD) if self.tunnels.owns(&m) => {
-                self.tunnels.handle_message(now, &mut self.rng, from, m);
             }
             (Delivery::Local, kind::SHORT_TUNNEL_BUILD | kind::VARIABLE_TUNNEL_BUILD) => {
                 self.admit(now, from, &m);
@@ -56,12 +49,19 @@ impl Router {
         }
     }
 
-    /// Garlic out of an inbound tunnel: a one-time reply, or for the pool's destination.
-    pub(super) fn open_tunnel_garlic(&mut self, now: Now, pool: PoolId, m: &Message) {
+    /// Garlic out of an inbound tunnel: a one-time reply that was asked for by it, or for the
+    /// destination whose tunnel it is.
+    pub(super) fn open_tunnel_garlic(
+        &mut self,
+        now: Now,
+        pool: PoolId,
+        tunnel: InboundId,
+        m: &Message,
+    ) {
         let Ok(content) = garlic::content(&m.body) else {
             return self.drop_one();
         };
-        if let Some((pool, tag, payload)) = self.tags.open(content, now.mono) {
+        if let Some((tag, payload)) = self.tags.open(tunnel, content, now.mono) {
             return self.deliver_reply(now, pool, tag, &payload);
         }
         match self.dests.get_mut(&pool) {
@@ -84,11 +84,7 @@ impl Router {
                 continue;
             };
             match message.kind {
-                _ if self.tunnels.owns(&message) => {
-                    let us = self.us;
-                    self.tunnels.handle_message(now, &mut self.rng, us, message);
-                }
-                kind::DATABASE_STORE | kind::DATABASE_SEARCH_REPLY | kind::DELIVERY_STATUS => {
+                kind::DATABASE_STORE | kind::DATABASE_SEARCH_REPLY => {
                     let ctx = super::tunnels::context(pool);
                     self.tell_netdb(now, ctx, Source::Reply(tag), &message);
                 }

@@ -146,7 +146,7 @@ impl Router {
             self.counters.dropped += 1;
             return;
         }
-        if self.tunnels.owns(&m) {
+        if self.tunnels.claims(from, &m) {
             return self.tunnels.handle_message(now, &mut self.rng, from, m);
         }
         match m.kind {
@@ -191,7 +191,7 @@ impl Router {
     /// Sends over a link, or to ourselves.
     pub(super) fn send_direct(&mut self, to: RouterHash, class: Class, message: Message) {
         let transit = matches!(message.kind, kind::TUNNEL_DATA | kind::TUNNEL_GATEWAY);
-        if to == self.us && (!transit || self.tunnels.owns(&message)) {
+        if to == self.us && (!transit || self.tunnels.is_for_own_tunnel(&message)) {
             if self.loopback.len() < crate::limits::LOOPBACK_MAX {
                 self.loopback.push_back(message);
             } else {

@@ -78,12 +78,16 @@ impl Router {
                 }
             }
             NetDbOutput::ExpectTag {
-                ctx,
+                path,
                 tag,
                 key,
                 until,
+                ..
             } => {
-                self.tags.expect(pool_of(ctx), tag, key, until);
+                // A tunnel that is gone meanwhile brings no reply.
+                if let Some(tunnel) = self.tunnels.inbound_at(path.gateway, path.tunnel) {
+                    self.tags.expect(tunnel, tag, key, until);
+                }
             }
             NetDbOutput::Found { ctx, target, .. } => self.found(now, ctx, target),
             NetDbOutput::NotFound { ctx, target, .. } => self.not_found(now, ctx, target),

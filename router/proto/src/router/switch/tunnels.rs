@@ -1,11 +1,11 @@
 //! Outputs of our own tunnels.
 
-use crate::netdb::{Context, Source};
+use crate::netdb::{Context, ReplyPath, Source};
 use crate::router::output::LinkCmd;
 use crate::router::peers::Chooser;
 use crate::router::{EXPLORATORY, Router};
 use crate::time::Now;
-use crate::tunnel::{BuildResult, PoolId, TunnelOutput};
+use crate::tunnel::{BuildResult, InboundId, PoolId, TunnelOutput};
 use crate::wire::i2np::{Message, kind};
 
 impl Router {
@@ -35,9 +35,11 @@ impl Router {
             TunnelOutput::Dial(peer) => self.dial(now, peer),
             TunnelOutput::InstallOwn { id, from } => self.link(LinkCmd::InstallOwn { id, from }),
             TunnelOutput::RemoveOwn(id) => self.link(LinkCmd::RemoveOwn(id)),
-            TunnelOutput::Received { pool, message, .. } => {
-                self.deliver_from_tunnel(now, pool, message);
-            }
+            TunnelOutput::Received {
+                pool,
+                tunnel,
+                message,
+            } => self.deliver_from_tunnel(now, pool, tunnel, &message),
             TunnelOutput::Changed { pool } => self.tunnels_changed(now, pool),
             TunnelOutput::Outcome { hops, result, .. } => {
                 self.peers.outcome(now, &hops, &result);
@@ -48,17 +50,14 @@ impl Router {
         }
     }
 
-    /// A message that came out of one of our inbound tunnels: nobody knows who sent it.
-    fn deliver_from_tunnel(&mut self, now: Now, pool: PoolId, m: Message) {
-        let ctx = context(pool);
-        match m.kind {
-            _ if self.tunnels.owns(&m) => {
-                let us = self.us;
-                self.tunnels.handle_message(now, &mut self.rng, us, m);
-            }
-            kind::GARLIC => self.open_tunnel_garlic(now, pool, &m),
-            kind::DATABASE_STORE | kind::DATABASE_SEARCH_REPLY | kind::DELIVERY_STATUS => {
-                self.tell_netdb(now, ctx, Source::Tunnel, &m);
+    /// A message that came out of one of our inbound tunnels: nobody knows who sent it. Answers to
+    /// lookups are sealed, only confirmations of stores come bare; requests come over links.
+    fn deliver_from_tunnel(&mut self, now: Now, pool: PoolId, tunnel: InboundId, m: &Message) {
+        match (m.kind, self.tunnels.gateway_of(tunnel)) {
+            (kind::GARLIC, _) => self.open_tunnel_garlic(now, pool, tunnel, m),
+            (kind::DELIVERY_STATUS, Some((gateway, tunnel))) => {
+                let path = ReplyPath { gateway, tunnel };
+                self.tell_netdb(now, context(pool), Source::Tunnel(path), m);
             }
             _ => self.counters.dropped += 1,
         }

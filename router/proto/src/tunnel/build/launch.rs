@@ -19,7 +19,8 @@ use crate::tunnel::outbound::Outbound;
 use crate::tunnel::own::Life;
 use crate::tunnel::plan::{BuildResult, Direction, Hop, HopChooser, HopWish, PoolId};
 use crate::tunnel::reassemble::Reassembler;
-use crate::tunnel::{MESSAGE_LIFE, OutboundId, TagUse, TunnelOutput, Tunnels};
+use crate::tunnel::way::{Once, TagUse, Way};
+use crate::tunnel::{InboundId, MESSAGE_LIFE, OutboundId, TunnelOutput, Tunnels};
 use crate::wire::hash::{MessageId, RouterHash, TunnelId};
 use crate::wire::i2np::{Message, kind};
 use core::time::Duration;
@@ -157,12 +158,12 @@ impl Tunnels {
     fn reply_paths(&self, pool: PoolId) -> Vec<Path> {
         let usable = self
             .inbound
-            .values()
-            .filter(|t| t.listed() && !t.health.failing);
-        let all = usable.map(|t| {
+            .iter()
+            .filter(|(_, t)| t.listed() && !t.health.failing);
+        let all = usable.map(|(id, t)| {
             let path = Path {
                 end: t.gateway(self.us),
-                tunnel: t.gateway_id,
+                back: *id,
                 through: OutboundId::default(),
             };
             (t.pool, t.hops.len(), path)
@@ -176,7 +177,7 @@ impl Tunnels {
         let all = usable.map(|(id, t)| {
             let path = Path {
                 end: t.endpoint(self.us),
-                tunnel: TunnelId::default(),
+                back: InboundId::default(),
                 through: *id,
             };
             (t.pool, t.hops.len(), path)
@@ -192,16 +193,16 @@ impl Tunnels {
         hops: &[Hop],
         path: Option<Path>,
     ) -> Option<()> {
-        let end = match path {
-            Some(path) => End {
-                router: path.end,
-                tunnel: path.tunnel,
-            },
-            None => End {
-                router: self.us,
-                tunnel: self.direct_receiver(now, rng),
-            },
+        let back = match path {
+            Some(path) => path.back,
+            None => self.direct_receiver(now, rng)?,
         };
+        let tunnel = self.inbound.get(&back)?;
+        let end = End {
+            router: tunnel.gateway(self.us),
+            tunnel: tunnel.gateway_id,
+        };
+        let way = Way::back(back, tunnel, hops.last()?.hash);
         let draft = Draft::draw(Direction::Outbound, hops, end, &self.us, now.wall, rng)?;
         let mut build = Build::new(pool, Direction::Outbound, draft, TunnelId::default(), now)?;
         let message = build.message(now, rng);
@@ -212,7 +213,7 @@ impl Tunnels {
             self.outputs.push_back(TunnelOutput::Dial(last));
             build.dialled.push(last);
         }
-        self.expect(build);
+        self.expect(build, way);
         self.send_direct(first, Class::Control, message);
         Some(())
     }
@@ -249,15 +250,19 @@ impl Tunnels {
                 self.send_as(now, rng, Class::Control, path.through, to, &[wrapped]);
             }
         }
-        self.expect(build);
+        self.expect(build, Way::Link(closest));
         Some(())
     }
 
-    fn expect(&mut self, build: Build) {
+    fn expect(&mut self, build: Build, way: Way) {
         let id = self.number();
-        self.by_reply.insert(build.reply, id);
+        self.by_reply.insert(build.reply, (id, way));
         if let Some(garlic) = &build.request.garlic {
-            let once = (garlic.key.clone(), TagUse::Build(id));
+            let once = Once {
+                key: garlic.key.clone(),
+                what: TagUse::Build(id),
+                way,
+            };
             self.tags.insert(garlic.tag, once);
         }
         self.builds.insert(id, build);
@@ -440,8 +445,8 @@ impl Build {
 struct Path {
     /// Gateway of an inbound, endpoint of an outbound tunnel.
     end: RouterHash,
-    /// Tunnel id at the gateway.
-    tunnel: TunnelId,
+    /// The inbound tunnel.
+    back: InboundId,
     /// The outbound tunnel.
     through: OutboundId,
 }

@@ -46,6 +46,9 @@ pub(super) struct Net {
     pub(super) sent_builds: usize,
     /// Endpoints whose request names us as the next router.
     pub(super) named_us: BTreeSet<RouterHash>,
+    /// Whether messages for us are kept here instead of taken in, with who sent them.
+    pub(super) hold: bool,
+    pub(super) held: Vec<(RouterHash, Message)>,
     /// Hash over all messages.
     pub(super) trace: [u8; 32],
 }
@@ -81,6 +84,8 @@ impl Net {
             sent_without_dial: 0,
             sent_builds: 0,
             named_us: BTreeSet::new(),
+            hold: false,
+            held: Vec::new(),
             trace: [0; 32],
         };
         net.add_routers(routers);
@@ -209,8 +214,12 @@ impl Net {
     }
 
     fn arrive(&mut self, from: RouterHash, to: RouterHash, message: Message) {
+        if to == self.us.us && self.hold {
+            self.held.push((from, message));
+            return;
+        }
         if to == self.us.us {
-            let known = self.us.owns(&message);
+            let known = self.us.claims(from, &message);
             if known {
                 self.us
                     .handle_message(self.now, &mut self.rng, from, message);
