@@ -4,12 +4,14 @@
 //! The same seed gives the same trace hash: every delivered message goes into it.
 
 pub mod app;
+pub mod attack;
 pub mod check;
 mod links;
 pub mod node;
 pub mod world;
 
 use app::{Apps, Transfer};
+use attack::Attack;
 use check::Checks;
 use node::Node;
 use ramson_proto::rng::Rng;
@@ -72,6 +74,12 @@ enum Event {
         to: usize,
         message: Box<Message>,
     },
+    /// What the attacker hands out arrives.
+    Bait {
+        from: usize,
+        to: usize,
+        message: Box<Message>,
+    },
     /// A transfer starts.
     Start { transfer: usize },
 }
@@ -124,6 +132,7 @@ pub struct Sim {
     checks: Checks,
     next_check: Instant,
     watcher: Option<Watcher>,
+    attack: Option<Attack>,
     /// Messages delivered.
     pub delivered: u64,
     /// Messages lost on the way.
@@ -152,6 +161,7 @@ impl Sim {
             checks: Checks::default(),
             next_check: Instant(1),
             watcher: None,
+            attack: None,
             delivered: 0,
             lost: 0,
             nodes,
@@ -245,7 +255,9 @@ impl Sim {
         let now = self.now();
         match event {
             Event::Wake { node } | Event::Down { node, .. } if !self.nodes[node].alive => {}
-            Event::Up { from: node, .. } | Event::Arrive { to: node, .. }
+            Event::Up { from: node, .. }
+            | Event::Arrive { to: node, .. }
+            | Event::Bait { to: node, .. }
                 if !self.nodes[node].alive => {}
             Event::Wake { node } => {
                 let n = &mut self.nodes[node];
@@ -258,6 +270,7 @@ impl Sim {
             Event::Up { from, to } => self.link_up(from, to),
             Event::Down { node, peer, why } => self.link_down(node, peer, why),
             Event::Arrive { from, to, message } => self.arrive(from, to, *message),
+            Event::Bait { from, to, message } => self.bite(from, to, *message),
             Event::Start { transfer } => {
                 let (node, cmds) = self.apps.start(transfer, &self.nodes, self.now);
                 for cmd in cmds {
@@ -311,6 +324,9 @@ impl Sim {
         self.trace.update((from as u64).to_be_bytes());
         self.trace.update((to as u64).to_be_bytes());
         self.trace.update(message.to_long());
+        if let Some(attack) = &mut self.attack {
+            attack.observe(self.now, from, to, message);
+        }
         self.checks
             .message(&self.nodes[from], &self.nodes[to], message);
         self.show(Sight::Message { from, to, message });

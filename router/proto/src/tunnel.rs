@@ -306,12 +306,18 @@ impl Tunnels {
         of_pool.map(|(id, t)| t.info(*id, self.us))
     }
 
-    /// The hops of all usable tunnels in order of travel.
-    pub fn paths(&self) -> impl Iterator<Item = (PoolId, Direction, &[RouterHash])> + '_ {
+    /// The hops of all usable tunnels in order of travel, and the tunnel id at the first.
+    pub fn paths(&self) -> impl Iterator<Item = (PoolId, Direction, &[RouterHash], TunnelId)> + '_ {
         let listed = self.inbound.values().filter(|t| t.listed());
-        let inbound = listed.map(|t| (t.pool, Direction::Inbound, t.hops.as_slice()));
+        let inbound = listed.map(|t| {
+            let hops = t.hops.as_slice();
+            (t.pool, Direction::Inbound, hops, t.gateway_id)
+        });
         let all = self.outbound.values();
-        inbound.chain(all.map(|t| (t.pool, Direction::Outbound, t.hops.as_slice())))
+        inbound.chain(all.map(|t| {
+            let hops = t.hops.as_slice();
+            (t.pool, Direction::Outbound, hops, t.first_id)
+        }))
     }
 
     /// The routers closest to us in inbound tunnels, whose links have to stay open.

@@ -5,7 +5,7 @@ use super::{Event, Sight, Sim};
 use ramson_proto::router::input::{Direction, LinkDown, LinkEvent};
 use ramson_proto::router::output::LinkCmd;
 use ramson_proto::wire::hash::RouterHash;
-use ramson_proto::wire::i2np::Message;
+use ramson_proto::wire::i2np::{Message, kind};
 use std::time::Duration;
 
 impl Sim {
@@ -64,7 +64,10 @@ impl Sim {
         let now = self.now();
         self.delivered += 1;
         self.record(from, to, &message);
-        let sender = self.nodes[from].router.hash();
+        let (sender, receiver) = (self.nodes[from].router.hash(), self.nodes[to].router.hash());
+        if message.kind == kind::TUNNEL_GATEWAY && self.seize(to, receiver, &message) {
+            return;
+        }
         let node = &mut self.nodes[to];
         if let Some(message) = node.shard.accept(now, &mut node.rng, sender, message) {
             let from = sender;
@@ -157,6 +160,9 @@ impl Sim {
     /// Puts a message on a link; without a link it waits for one.
     pub(super) fn transmit(&mut self, from: usize, to: RouterHash, message: Message) {
         let now = self.now();
+        if self.seize(from, to, &message) {
+            return;
+        }
         if !self.nodes[from].links.contains(&to) {
             let node = &mut self.nodes[from];
             let first = node.hold(to, message);

@@ -220,8 +220,8 @@ impl NetDb {
         p: &mut Publication,
     ) {
         let leases = matches!(p.value, Value::Leases(_));
-        // Our RouterInfo goes over a link and is confirmed there: who gets it need not know a tunnel
-        // of ours.
+        // Our RouterInfo goes over a link and is confirmed there: who gets it need not know a
+        // tunnel of ours.
         let path = leases.then(|| paths.reply_path(slot.ctx, rng)).flatten();
         p.state = State::Store;
         if leases && (path.is_none() || !paths.has_outbound(slot.ctx)) {

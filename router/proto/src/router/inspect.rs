@@ -4,7 +4,7 @@
 
 use super::Router;
 use crate::tunnel::{Direction, PoolId};
-use crate::wire::hash::{DestHash, RouterHash};
+use crate::wire::hash::{DestHash, RouterHash, TunnelId};
 use crate::wire::lease_set2::LeaseSet2;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub struct PathView {
     pub direction: Direction,
     /// Its hops in order of travel.
     pub hops: Vec<RouterHash>,
+    /// Tunnel id at the first of them.
+    pub entry: TunnelId,
 }
 
 /// One local destination.
@@ -41,10 +43,11 @@ impl Router {
     pub fn paths(&self) -> impl Iterator<Item = PathView> + '_ {
         self.tunnels
             .paths()
-            .map(|(pool, direction, hops)| PathView {
+            .map(|(pool, direction, hops, entry)| PathView {
                 pool,
                 direction,
                 hops: hops.to_vec(),
+                entry,
             })
     }
 

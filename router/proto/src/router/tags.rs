@@ -1,5 +1,5 @@
-//! One-time garlic tags that we expect: replies to lookups. Each is bound to the inbound tunnel that
-//! the question named: who asked would be known by where the answer is taken from.
+//! One-time garlic tags that we expect: replies to lookups. Each is bound to the inbound tunnel
+//! that the question named: who asked would be known by where the answer is taken from.
 
 use crate::garlic::one_time;
 use crate::limits;

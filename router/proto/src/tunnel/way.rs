@@ -1,6 +1,6 @@
-//! The way by which an answer has to come. The far ends of our tunnels see the answers to our builds
-//! and tests and could hand them to whom they suspect, over a link or into another tunnel: whoever
-//! took one from there would say that the tunnel is his.
+//! The way by which an answer has to come. The far ends of our tunnels see the answers to our
+//! builds and tests and could hand them to whom they suspect, over a link or into another tunnel:
+//! whoever took one from there would say that the tunnel is his.
 
 use super::InboundId;
 use super::inbound::Inbound;

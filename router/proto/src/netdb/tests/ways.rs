@@ -4,13 +4,13 @@ use super::*;
 
 /// The last store of `who` that asks for a confirmation, and whom it went to.
 fn last_store(net: &Net, who: RouterHash) -> (RouterHash, DatabaseStore) {
-    let stores = net.nodes[&who].seen.iter().filter_map(|o| match o {
+    let mut stores = net.nodes[&who].seen.iter().rev().filter_map(|o| match o {
         NetDbOutput::Send { to, message, .. } if message.kind == kind::DATABASE_STORE => {
             Some((*to, DatabaseStore::parse(&message.body).unwrap()))
         }
         _ => None,
     });
-    stores.last().expect("a store")
+    stores.next().expect("a store")
 }
 
 /// Whether a confirmation under this token is taken.

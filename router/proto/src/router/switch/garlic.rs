@@ -11,8 +11,8 @@ use crate::wire::hash::RouterHash;
 use crate::wire::i2np::{Message, kind};
 
 impl Router {
-    /// Garlic that a link brought: a message to us as a router. One-time replies come out of tunnels
-    /// alone.
+    /// Garlic that a link brought: a message to us as a router. One-time replies come out of
+    /// tunnels alone.
     pub(super) fn open_router_garlic(&mut self, now: Now, from: RouterHash, m: &Message) {
         let Ok(content) = garlic::content(&m.body) else {
             return self.drop_one();
