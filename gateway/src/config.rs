@@ -110,20 +110,21 @@ impl Default for Users {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Paths {
-    /// Directory of the supervisor's state file; made if missing.
+    /// Directory of the supervisor's state file; made if missing. Nobody but root may be able to
+    /// change it, or one above it: not below the router's.
     pub state_dir: PathBuf,
     /// The router's socket for streams.
     pub stream_sock: PathBuf,
-    /// The supervisor's own socket for requests.
+    /// The supervisor's own socket for requests, in a directory of the same kind.
     pub admin_sock: PathBuf,
 }
 
 impl Default for Paths {
     fn default() -> Self {
         Self {
-            state_dir: "/var/lib/ramson/gateway".into(),
+            state_dir: "/var/lib/ramson-gateway".into(),
             stream_sock: ramson_ipc::STREAM_SOCK.into(),
-            admin_sock: "/run/ramson/admin.sock".into(),
+            admin_sock: "/run/ramson-gateway/admin.sock".into(),
         }
     }
 }

@@ -5,8 +5,9 @@
 
 pub mod answer;
 
+use crate::counters::{Count, Counters};
 use crate::orig_dst;
-use crate::policy::{Budget, Clients};
+use crate::policy::{Bucket, Budget, Clients, Permit, Proof, Rate, Rates};
 use crate::vip::{ClientId, Full, Lease, Vip};
 use answer::{Names, Transport};
 use std::cell::RefCell;
@@ -27,6 +28,14 @@ pub const TCP_MAX: (usize, usize) = (64, 8);
 /// Queries on one TCP connection.
 const TCP_QUERIES_MAX: usize = 128;
 
+/// Questions of one client. Above them datagrams are dropped and connections closed.
+const CLIENT_RATE: Rate = Rate::new(100, 300);
+
+/// Datagrams of sources that nobody answers for: as many are told to come over TCP, which proves
+/// them; each costs a question of the kernel's for a neighbour, so the others are dropped. A
+/// client that has asked for the gateway's MAC, as it must, is known.
+const UNPROVEN_RATE: Rate = Rate::new(20, 40);
+
 /// How long a TCP client may take for one query, and to take one answer.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,19 +43,27 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Dns {
     vip: Rc<RefCell<Vip>>,
     clients: Rc<RefCell<Clients>>,
+    counters: Rc<Counters>,
     tcp: Rc<Budget>,
+    rates: RefCell<Rates>,
+    unproven: RefCell<Bucket>,
 }
 
 /// One client's view as `answer` wants it.
 struct View<'a> {
     vip: &'a RefCell<Vip>,
+    counters: &'a Counters,
     client: ClientId,
     now: Instant,
 }
 
 impl Names for View<'_> {
     fn lease(&mut self, name: &str) -> Result<Lease, Full> {
-        self.vip.borrow_mut().lease(self.client, name, self.now)
+        let lease = self.vip.borrow_mut().lease(self.client, name, self.now);
+        if lease.is_err() {
+            self.counters.add(Count::NoAddress);
+        }
+        lease
     }
 
     fn name_of(&mut self, address: IpAddr) -> Option<String> {
@@ -60,27 +77,60 @@ impl Names for View<'_> {
 impl Dns {
     /// Shares the views with the listeners of streams.
     #[must_use]
-    pub fn new(vip: Rc<RefCell<Vip>>, clients: Rc<RefCell<Clients>>) -> Rc<Self> {
+    pub fn new(
+        vip: Rc<RefCell<Vip>>,
+        clients: Rc<RefCell<Clients>>,
+        counters: Rc<Counters>,
+    ) -> Rc<Self> {
         let (total, each) = TCP_MAX;
         Rc::new(Self {
             vip,
             clients,
+            counters,
             tcp: Budget::new(total, each),
+            rates: RefCell::new(Rates::new(CLIENT_RATE)),
+            unproven: RefCell::new(UNPROVEN_RATE.bucket(now())),
         })
     }
 
     fn answer(&self, query: &[u8], from: IpAddr, transport: Transport) -> Option<Vec<u8>> {
-        let now = tokio::time::Instant::now().into_std();
-        let client = self.clients.borrow_mut().identify(from, now);
-        answer::answer(
-            query,
-            &mut View {
-                vip: &self.vip,
-                client,
-                now,
-            },
-            transport,
-        )
+        let now = now();
+        let proof = match transport {
+            Transport::Udp => Proof::None,
+            Transport::Tcp => Proof::Handshake,
+        };
+        let client = self.clients.borrow_mut().identify(from, proof, now);
+        let Some(client) = client else {
+            self.counters.add(Count::Unproven);
+            let allowed = UNPROVEN_RATE.take(&mut self.unproven.borrow_mut(), now);
+            return allowed.then(|| answer::over_tcp(query))?;
+        };
+        if !self.rates.borrow_mut().take(client, now) {
+            self.counters.add(Count::TooOften);
+            return None;
+        }
+        self.counters.add(Count::Questions);
+        let mut view = View {
+            vip: &self.vip,
+            counters: &self.counters,
+            client,
+            now,
+        };
+        answer::answer(query, &mut view, transport)
+    }
+
+    /// A place for a connection, if this client may have one.
+    fn admit(&self, from: IpAddr) -> Option<Permit> {
+        let now = now();
+        let client = self
+            .clients
+            .borrow_mut()
+            .identify(from, Proof::Handshake, now);
+        let permit = self.tcp.take(client?, now).ok();
+        if permit.is_none() {
+            self.counters.add(Count::DnsConnections);
+        }
+        permit
     }
 
     /// Answers datagrams until the socket fails.
@@ -109,9 +159,7 @@ impl Dns {
             let Some((stream, from)) = crate::listen::accept(&listener).await? else {
                 continue;
             };
-            let now = tokio::time::Instant::now().into_std();
-            let client = self.clients.borrow_mut().identify(from.ip(), now);
-            let Some(permit) = self.tcp.take(client) else {
+            let Some(permit) = self.admit(from.ip()) else {
                 let _ = stream.set_zero_linger();
                 continue;
             };
@@ -147,6 +195,10 @@ async fn read_query(stream: &mut TcpStream, buf: &mut Vec<u8>) -> io::Result<()>
     buf.resize(len, 0);
     stream.read_exact(buf).await?;
     Ok(())
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 fn transient(errno: i32) -> bool {

@@ -4,7 +4,8 @@
 //! never looks complete and an abandoned one does not go on. Back-pressure is the sockets' own:
 //! each direction holds one fixed buffer.
 
-use crate::router_client::{Opened, RouterClient};
+use crate::counters::{Count, Counters};
+use crate::router_client::{OpenError, Opened, RouterClient};
 use crate::vip::ClientId;
 use nix::sys::socket::{setsockopt, sockopt};
 use ramson_ipc::{CHUNK_END, CHUNK_HEAD_LEN, Chunks, Kind, Open, chunk_head};
@@ -26,38 +27,56 @@ const HTTP_PORT: u16 = 80;
 /// Keep-alive on the LAN: a client that vanished is noticed within four minutes.
 const KEEP_ALIVE: (u32, u32, u32) = (120, 30, 4);
 
-/// Runs one flow to its end.
-pub async fn run(
-    mut lan: TcpStream,
-    router: &RouterClient,
-    client: ClientId,
-    name: String,
-    port: u16,
-) {
+/// What the router is asked for.
+#[must_use]
+pub fn request(client: ClientId, name: String, port: u16) -> Open {
     let kind = if port == HTTP_PORT {
         Kind::Http
     } else {
         Kind::Raw
     };
-    let open = Open {
+    Open {
         tag: client.0.to_vec(),
         name,
         port,
         kind,
-    };
+    }
+}
+
+/// Runs one flow to its end. `touch` hears of every byte that moves.
+pub async fn run(
+    mut lan: TcpStream,
+    router: &RouterClient,
+    open: Open,
+    counters: &Counters,
+    touch: &dyn Fn(),
+) {
     // Failing to set these changes nothing that the client could see.
     let _ = lan.set_nodelay(true);
     let _ = keep_alive(&lan);
     // Whatever becomes of this process: without an orderly end the client sees a reset.
     reset(&lan);
     let opened = tokio::select! {
-        opened = router.open(&open) => opened.ok(),
-        () = gone(&lan) => None,
+        opened = router.open(&open) => opened,
+        () = gone(&lan) => return,
     };
-    if let Some(opened) = opened
-        && pump(&mut lan, opened).await.is_ok()
-    {
-        orderly(&lan);
+    match opened {
+        Ok(opened) => {
+            counters.add(Count::Opened);
+            if pump(&mut lan, opened, touch).await.is_ok() {
+                orderly(&lan);
+            }
+        }
+        Err(why) => counters.add(reason(&why)),
+    }
+}
+
+const fn reason(why: &OpenError) -> Count {
+    match why {
+        OpenError::Refused(_) => Count::Refused,
+        OpenError::Gone(_) => Count::RouterGone,
+        OpenError::Protocol => Count::RouterNonsense,
+        OpenError::Timeout => Count::RouterSilent,
     }
 }
 
@@ -91,13 +110,13 @@ async fn gone(lan: &TcpStream) {
     let _ = lan.ready(Interest::ERROR).await;
 }
 
-async fn pump(lan: &mut TcpStream, opened: Opened) -> io::Result<()> {
+async fn pump(lan: &mut TcpStream, opened: Opened, touch: &dyn Fn()) -> io::Result<()> {
     let (lan_read, lan_write) = lan.split();
     let mut stream = opened.stream;
     let (router_read, router_write) = stream.split();
     let (ended, end) = watch::channel(false);
-    let down = down(opened.first, router_read, lan_write, ended);
-    let up = up(lan_read, router_write, end);
+    let down = down(opened.first, router_read, lan_write, ended, touch);
+    let up = up(lan_read, router_write, end, touch);
     tokio::try_join!(down, up).map(|_| ())
 }
 
@@ -107,12 +126,14 @@ async fn down(
     mut from: unix::ReadHalf<'_>,
     mut to: tcp::WriteHalf<'_>,
     ended: watch::Sender<bool>,
+    touch: &dyn Fn(),
 ) -> io::Result<()> {
     let (mut chunks, mut buf) = (Chunks::default(), first);
     let mut filled = buf.len();
     loop {
         let bytes = buf.get_mut(..filled).unwrap_or_default();
         let n = chunks.strip(bytes).map_err(io::Error::other)?;
+        touch();
         to.write_all(bytes.get(..n).unwrap_or_default()).await?;
         if chunks.is_ended() {
             break;
@@ -135,6 +156,7 @@ async fn up(
     mut from: tcp::ReadHalf<'_>,
     mut to: unix::WriteHalf<'_>,
     mut end: watch::Receiver<bool>,
+    touch: &dyn Fn(),
 ) -> io::Result<()> {
     let mut buf = vec![0; CHUNK_HEAD_LEN + BUFFER];
     let mut taken = true;
@@ -145,6 +167,7 @@ async fn up(
             () = silence(&mut end) => return Ok(()),
         };
         let Some(head) = chunk_head(n) else { break };
+        touch();
         if let Some(place) = buf.first_chunk_mut() {
             *place = head;
         }

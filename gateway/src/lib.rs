@@ -7,6 +7,7 @@
 //! router is reached over the frames of `ramson_ipc` only.
 
 pub mod config;
+pub mod counters;
 pub mod handover;
 
 pub mod dns;

@@ -3,9 +3,10 @@
 //! The kernel has answered the client's SYN by then, so every port of a virtual address looks
 //! open; what cannot be opened is reset at once.
 
+use crate::counters::{Count, Counters};
 use crate::flow;
 use crate::orig_dst;
-use crate::policy::{Budget, Clients, Permit};
+use crate::policy::{Budget, Clients, Permit, Proof, Refused};
 use crate::router_client::RouterClient;
 use crate::vip::{ClientId, Vip};
 use std::cell::RefCell;
@@ -25,6 +26,17 @@ pub struct Gate {
     pub budget: Rc<Budget>,
     /// The way to the router.
     pub router: RouterClient,
+    /// What was refused.
+    pub counters: Rc<Counters>,
+}
+
+/// What a connection is for.
+struct Admitted {
+    name: String,
+    port: u16,
+    client: ClientId,
+    pin: Pin,
+    permit: Permit,
 }
 
 /// A name that keeps its virtual address as long as this lives.
@@ -75,35 +87,62 @@ impl Gate {
                 continue;
             };
             match self.admit(&lan, from) {
-                None => flow::reset(&lan),
-                Some((name, port, client, pin, permit)) => {
-                    let gate = Rc::clone(&self);
-                    tokio::task::spawn_local(async move {
-                        flow::run(lan, &gate.router, client, name, port).await;
-                        drop((pin, permit));
-                    });
+                Err(why) => {
+                    self.counters.add(why);
+                    flow::reset(&lan);
+                }
+                Ok(admitted) => {
+                    tokio::task::spawn_local(Rc::clone(&self).flow(lan, admitted));
                 }
             }
         }
     }
 
-    /// The name and port a connection is for; `None` refuses it.
-    fn admit(
-        &self,
-        lan: &TcpStream,
-        from: SocketAddr,
-    ) -> Option<(String, u16, ClientId, Pin, Permit)> {
-        let to = orig_dst::of_stream(lan).ok()?;
+    async fn flow(self: Rc<Self>, lan: TcpStream, admitted: Admitted) {
+        let Admitted {
+            name,
+            port,
+            client,
+            pin,
+            permit,
+        } = admitted;
+        let open = flow::request(client, name, port);
+        let touch = || permit.touch(tokio::time::Instant::now().into_std());
+        let run = flow::run(lan, &self.router, open, &self.counters, &touch);
+        tokio::select! {
+            () = run => {}
+            // Dropping the connection resets it.
+            () = permit.taken() => self.counters.add(Count::Displaced),
+        }
+        drop((pin, permit));
+    }
+
+    /// The name and port a connection is for, or why there is none.
+    fn admit(&self, lan: &TcpStream, from: SocketAddr) -> Result<Admitted, Count> {
+        let to = orig_dst::of_stream(lan).map_err(|_| Count::NoName)?;
         let address = to.ip().to_canonical();
         let now = tokio::time::Instant::now().into_std();
-        let client = self.clients.borrow_mut().identify(from.ip(), now);
-        let permit = self.budget.take(client)?;
-        let name = self.vip.borrow_mut().open(client, address)?;
+        let mut clients = self.clients.borrow_mut();
+        let client = clients.identify(from.ip(), Proof::Handshake, now);
+        let client = client.ok_or(Count::NoName)?;
+        // The name first: what leads nowhere takes nothing from anybody.
+        let name = self.vip.borrow_mut().open(client, address);
+        let name = name.ok_or(Count::NoName)?;
         let pin = Pin {
             vip: Rc::clone(&self.vip),
             client,
             address,
         };
-        Some((name, to.port(), client, pin, permit))
+        let permit = self.budget.take(client, now).map_err(|why| match why {
+            Refused::Share => Count::Share,
+            Refused::Full => Count::Full,
+        })?;
+        Ok(Admitted {
+            name,
+            port: to.port(),
+            client,
+            pin,
+            permit,
+        })
     }
 }

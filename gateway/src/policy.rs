@@ -1,28 +1,42 @@
 //! Which client is who, and how much it may do.
 //!
-//! A client is its MAC where the kernel knows it, else its address. The keyed hash of that is its
-//! view of virtual addresses and its isolation tag. MACs can be forged, so no bound here lets one
-//! client push out another that is in use.
+//! A client is its MAC, whatever addresses it uses; its address where a link has no MACs. The
+//! keyed hash of that is its view of virtual addresses and its isolation tag. A source that nobody
+//! has answered for is no client: it gets nothing that a client could miss. MACs can be forged, so
+//! no bound here lets one client push out another that is in use.
+
+mod budget;
+mod rate;
+
+pub use budget::{Budget, Permit, Refused, is_fair};
+pub use rate::{Bucket, Rate, Rates};
 
 use crate::neigh::Neighbours;
 use crate::vip::ClientId;
 use siphasher::sip128::{Hasher128, SipHasher24};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Addresses remembered; beyond it the longest unused is forgotten.
+/// Addresses remembered; beyond it the client that has most loses the one it used longest ago.
 const ADDRESSES_MAX: usize = 1024;
 
 /// How long an answer of the neighbour table is trusted.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// How long an address without MAC keeps its identity after its last use, though its MAC
-/// becomes known: otherwise the client's view would change under it.
+/// How long an address keeps its identity after its last use while its MAC is unknown, or though
+/// its MAC becomes known: otherwise the client's view would change under it.
 const STICKY: Duration = Duration::from_secs(600);
+
+/// What shows that somebody is at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// It has answered: a TCP connection stands.
+    Handshake,
+    /// Nothing: a datagram bears the address.
+    None,
+}
 
 /// Who is behind which address.
 pub struct Clients {
@@ -50,11 +64,12 @@ impl Clients {
         }
     }
 
-    /// The client that uses an address now.
-    pub fn identify(&mut self, address: IpAddr, now: Instant) -> ClientId {
+    /// The client that uses an address now; `None` when nothing says that there is one.
+    pub fn identify(&mut self, address: IpAddr, proof: Proof, now: Instant) -> Option<ClientId> {
         let address = address.to_canonical();
         let table = self.table.take();
-        let client = self.identify_with(address, now, |a| table.as_ref()?.mac(a));
+        let proven = proof == Proof::Handshake || table.is_none();
+        let client = self.identify_with(address, proven, now, |a| table.as_ref()?.mac(a));
         self.table = table;
         client
     }
@@ -62,17 +77,21 @@ impl Clients {
     fn identify_with(
         &mut self,
         address: IpAddr,
+        proven: bool,
         now: Instant,
         mac: impl FnOnce(IpAddr) -> Option<[u8; 6]>,
-    ) -> ClientId {
+    ) -> Option<ClientId> {
         let old = self.known.get(&address).copied();
         let since = |t: Instant| now.saturating_duration_since(t);
         if let Some(known) = old.filter(|k| since(k.asked) < FRESH) {
             self.known.insert(address, Known { used: now, ..known });
-            return known.id;
+            return Some(known.id);
         }
         let mac = mac(address);
         let keep = old.filter(|k| since(k.used) < STICKY && (mac.is_none() || !k.has_mac));
+        if keep.is_none() && mac.is_none() && !proven {
+            return None;
+        }
         let fresh = Known {
             id: self.hash(address, mac),
             has_mac: mac.is_some(),
@@ -85,15 +104,23 @@ impl Clients {
             ..k
         });
         if old.is_none() && self.known.len() >= ADDRESSES_MAX {
-            let oldest = self
-                .known
-                .iter()
-                .min_by_key(|(_, k)| k.used)
-                .map(|(a, _)| *a);
-            oldest.and_then(|a| self.known.remove(&a));
+            self.forget_one();
         }
         self.known.insert(address, known);
-        known.id
+        Some(known.id)
+    }
+
+    /// Makes room at the cost of the client that has most addresses.
+    fn forget_one(&mut self) {
+        let mut counts = BTreeMap::<ClientId, usize>::new();
+        for known in self.known.values() {
+            *counts.entry(known.id).or_default() += 1;
+        }
+        let count = |k: &Known| counts.get(&k.id).copied().unwrap_or(0);
+        let order = |k: &Known| (std::cmp::Reverse(count(k)), k.used);
+        let victim = self.known.iter().min_by_key(|(_, k)| order(k));
+        let victim = victim.map(|(address, _)| *address);
+        victim.and_then(|address| self.known.remove(&address));
     }
 
     fn hash(&self, address: IpAddr, mac: Option<[u8; 6]>) -> ClientId {
@@ -116,61 +143,6 @@ impl Clients {
     }
 }
 
-/// Counts what is in use, in all and by client.
-pub struct Budget {
-    total_max: usize,
-    client_max: usize,
-    counts: RefCell<BTreeMap<ClientId, usize>>,
-}
-
-/// One unit of a [`Budget`]; returned when dropped.
-pub struct Permit {
-    budget: Rc<Budget>,
-    client: ClientId,
-}
-
-impl Budget {
-    /// Bounds in all and for one client.
-    #[must_use]
-    pub fn new(total_max: usize, client_max: usize) -> Rc<Self> {
-        Rc::new(Self {
-            total_max,
-            client_max,
-            counts: RefCell::default(),
-        })
-    }
-
-    /// One more for this client; `None` when a bound is reached.
-    #[must_use]
-    pub fn take(self: &Rc<Self>, client: ClientId) -> Option<Permit> {
-        let mut counts = self.counts.borrow_mut();
-        if counts.values().sum::<usize>() >= self.total_max {
-            return None;
-        }
-        let count = counts.entry(client).or_insert(0);
-        if *count >= self.client_max {
-            return None;
-        }
-        *count += 1;
-        Some(Permit {
-            budget: Rc::clone(self),
-            client,
-        })
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut counts = self.budget.counts.borrow_mut();
-        if let Some(count) = counts.get_mut(&self.client) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.remove(&self.client);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,58 +154,69 @@ mod tests {
         tokio::time::Instant::now().into_std()
     }
 
+    fn ip(n: usize) -> IpAddr {
+        std::net::Ipv4Addr::from(u32::try_from(n).unwrap()).into()
+    }
+
     #[test]
     fn one_mac_is_one_client_in_both_families() {
         let (mut clients, now) = (Clients::new([1; 16], None), now());
-        let v4 = clients.identify_with(IP, now, |_| Some([9; 6]));
-        assert_eq!(clients.identify_with(IP6, now, |_| Some([9; 6])), v4);
-        assert_eq!(clients.identify(IP, now), v4, "fresh");
-        let moved = clients.identify_with(IP, now + FRESH, |_| Some([8; 6]));
+        let mut at = |ip, at, mac: Option<[u8; 6]>| {
+            let client = clients.identify_with(ip, false, at, |_| mac);
+            client.unwrap()
+        };
+        let v4 = at(IP, now, Some([9; 6]));
+        assert_eq!(at(IP6, now, Some([9; 6])), v4);
+        assert_eq!(at(IP, now, None), v4, "fresh");
+        let moved = at(IP, now + FRESH, Some([8; 6]));
         assert_ne!(moved, v4);
-        assert_eq!(
-            clients.identify_with(IP, now + 2 * FRESH, |_| None),
-            moved,
-            "entry expired"
-        );
+        assert_eq!(at(IP, now + 2 * FRESH, None), moved, "entry expired");
+    }
+
+    #[test]
+    fn a_source_that_nobody_answers_for_is_no_client() {
+        let (mut clients, now) = (Clients::new([1; 16], None), now());
+        for n in 0..ADDRESSES_MAX {
+            let made_up = clients.identify_with(ip(n), false, now, |_| None);
+            assert_eq!(made_up, None);
+        }
+        assert!(clients.known.is_empty());
+        // A connection proves the address, for its datagrams too, as does a neighbour.
+        let proven = clients.identify_with(IP, true, now, |_| None);
+        assert!(proven.is_some());
+        assert_eq!(clients.identify_with(IP, false, now, |_| None), proven);
+        let by_mac = clients.identify_with(IP6, false, now, |_| Some([9; 6]));
+        assert!(by_mac.is_some() && by_mac != proven);
     }
 
     #[test]
     fn a_client_without_mac_keeps_its_identity_when_the_mac_turns_up() {
         let (mut clients, now) = (Clients::new([1; 16], None), now());
-        let first = clients.identify_with(IP, now, |_| None);
+        let first = clients.identify_with(IP, true, now, |_| None);
         assert_eq!(
-            clients.identify_with(IP, now + FRESH, |_| Some([9; 6])),
+            clients.identify_with(IP, true, now + FRESH, |_| Some([9; 6])),
             first
         );
         assert_ne!(
-            clients.identify_with(IP, now + FRESH + STICKY, |_| Some([9; 6])),
+            clients.identify_with(IP, true, now + FRESH + STICKY, |_| Some([9; 6])),
             first
         );
         let mut other = Clients::new([2; 16], None);
-        assert_ne!(other.identify_with(IP, now, |_| None), first);
+        assert_ne!(other.identify_with(IP, true, now, |_| None), first);
+        // Without a neighbour table nothing else can be asked for.
+        assert!(other.identify(IP, Proof::None, now).is_some());
     }
 
     #[test]
-    fn addresses_are_bounded() {
+    fn a_client_with_many_addresses_pushes_out_only_its_own() {
         let (mut clients, now) = (Clients::new([1; 16], None), now());
+        let quiet = clients.identify_with(IP, false, now, |_| Some([7; 6]));
+        let later = now + Duration::from_secs(1);
         for n in 0..ADDRESSES_MAX + 10 {
-            let ip = std::net::Ipv4Addr::from(u32::try_from(n).unwrap());
-            clients.identify(ip.into(), now);
+            clients.identify_with(ip(n), false, later, |_| Some([9; 6]));
         }
         assert_eq!(clients.known.len(), ADDRESSES_MAX);
-    }
-
-    #[test]
-    fn permits_are_bounded_and_come_back() {
-        let budget = Budget::new(3, 2);
-        let (a, b) = (ClientId([1; 16]), ClientId([2; 16]));
-        let held = [budget.take(a).unwrap(), budget.take(a).unwrap()];
-        assert!(budget.take(a).is_none());
-        let other = budget.take(b).unwrap();
-        assert!(budget.take(b).is_none(), "total");
-        drop(held);
-        drop(other);
-        assert!(budget.counts.borrow().is_empty());
-        assert!(budget.take(a).is_some());
+        let still = clients.identify_with(IP, false, later + FRESH, |_| None);
+        assert!(still.is_some() && still == quiet);
     }
 }

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod child;
 pub mod command;
+pub mod directory;
 pub mod routes;
 pub mod rules;
 pub mod sockets;
@@ -161,7 +162,7 @@ impl Supervisor {
                 _ = watch.tick() => self.watch(child).await?,
                 () = tokio::time::sleep(pause) => {}
                 request = admin.next() => match request.request {
-                    Request::Status => request.reply(&self.status(child)).await,
+                    Request::Status => request.reply(&self.status(child).await).await,
                     Request::Reload => {
                         let done = self.reload();
                         let outcome = if done.is_ok() { "ok" } else { "failed" };
@@ -207,13 +208,13 @@ impl Supervisor {
         nix::net::if_::if_nametoindex(self.config.lan.interface.as_str()).unwrap_or(0)
     }
 
-    fn status(&self, child: &Child) -> String {
+    async fn status(&self, child: &mut Child) -> String {
         format!(
             "rules: loaded\nrule loads: {}\nsettings corrected: {}\nwan addresses: {}\n{}",
             self.reloads,
             self.corrected,
             self.wan.len(),
-            child.status()
+            child.status().await
         )
     }
 }

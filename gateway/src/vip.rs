@@ -4,6 +4,7 @@
 //! and usually stays the same after a restart. Views live in memory only; a client that kept an
 //! address over a restart is refused until it asks for the name again.
 
+use crate::policy::is_fair;
 use ipnet::Ipv4Net;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::collections::BTreeMap;
@@ -14,8 +15,15 @@ use std::time::{Duration, Instant};
 /// Names a client may hold; beyond it the longest idle one is given up.
 pub const NAMES_MAX: usize = 512;
 
-/// Clients with a view; beyond it the longest idle one is forgotten.
-pub const CLIENTS_MAX: usize = 64;
+/// Names of all clients together: a client gets another one only while that is fair to others.
+pub const NAMES_TOTAL_MAX: usize = 16_384;
+
+/// Clients with a view; beyond it the longest idle one is forgotten, and if none is idle, the one
+/// that asked longest ago for names which it has never used.
+pub const CLIENTS_MAX: usize = 256;
+
+/// Who asks for an address uses it within this time.
+pub const UNUSED: Duration = Duration::from_secs(10);
 
 /// Time to live of answers that carry a virtual address.
 pub const TTL: Duration = Duration::from_secs(60);
@@ -55,6 +63,8 @@ pub struct Vip {
 
 #[derive(Default)]
 struct View {
+    /// It has opened a stream once.
+    proven: bool,
     names: BTreeMap<String, u32>,
     slots: BTreeMap<u32, Slot>,
     tails: BTreeMap<u64, u32>,
@@ -125,9 +135,10 @@ impl Vip {
             let (index, tail) = (view.names.get(name).copied().unwrap_or(0), slot.tail);
             return Ok(self.addresses(index, tail));
         }
-        if view.slots.len() >= NAMES_MAX && !view.evict(now) {
+        if !self.may_add(client, now) {
             return Err(Full);
         }
+        let view = self.clients.entry(client).or_default();
         for probe in 0..PROBES {
             let (index, tail) = draw(&self.key, client, name, probe, size);
             let edge = matches!(index & 0xff, 0 | 255);
@@ -161,8 +172,10 @@ impl Vip {
     /// As [`Vip::name_of`], and keeps the address for this name until as many [`Vip::close`].
     pub fn open(&mut self, client: ClientId, address: IpAddr) -> Option<String> {
         let index = self.index_of(self.clients.get(&client)?, address)?;
-        let slot = self.clients.get_mut(&client)?.slots.get_mut(&index)?;
+        let view = self.clients.get_mut(&client)?;
+        let slot = view.slots.get_mut(&index)?;
         slot.open = slot.open.saturating_add(1);
+        view.proven = true;
         Some(slot.name.clone())
     }
 
@@ -193,15 +206,40 @@ impl Vip {
         }
     }
 
+    /// Whether there is room for one more name of a client, made at its own cost where its view is
+    /// full, else at the cost of the client with most names.
+    fn may_add(&mut self, client: ClientId, now: Instant) -> bool {
+        let total = self.clients.values().map(|view| view.slots.len()).sum();
+        let Some(view) = self.clients.get_mut(&client) else {
+            return false;
+        };
+        let own = view.slots.len();
+        if own >= NAMES_MAX {
+            return view.evict(now);
+        }
+        if is_fair(own, total, NAMES_TOTAL_MAX) || view.evict(now) {
+            return true;
+        }
+        let largest = self.clients.values_mut().max_by_key(|v| v.slots.len());
+        largest.is_some_and(|view| view.slots.len() > own && view.evict(now))
+    }
+
     fn make_room(&mut self, now: Instant) -> Result<(), Full> {
         if self.clients.len() < CLIENTS_MAX {
             return Ok(());
         }
-        let idle = |view: &View| view.slots.values().all(|slot| slot.idle(now));
         let last = |view: &View| view.slots.values().map(|slot| slot.used).max();
-        let idle = self.clients.iter().filter(|(_, view)| idle(view));
-        let oldest = idle.min_by_key(|(_, view)| last(view)).map(|(id, _)| *id);
-        self.clients.remove(&oldest.ok_or(Full)?);
+        let idle = |view: &View| view.slots.values().all(|slot| slot.idle(now));
+        let unused = |view: &View| {
+            let since = |t| now.saturating_duration_since(t);
+            !view.proven && last(view).is_none_or(|t| since(t) >= UNUSED)
+        };
+        let oldest = |give_up: &dyn Fn(&View) -> bool| {
+            let found = self.clients.iter().filter(|(_, view)| give_up(view));
+            found.min_by_key(|(_, view)| last(view)).map(|(id, _)| *id)
+        };
+        let victim = oldest(&idle).or_else(|| oldest(&unused)).ok_or(Full)?;
+        self.clients.remove(&victim);
         Ok(())
     }
 

@@ -13,8 +13,8 @@ use hickory_proto::rr::RecordType::{A, AAAA, HTTPS};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, setfsuid};
 use probe::{
-    ask, connects, crowd_of_sources, dns_tcp, dns_udp, fetch, half_close, leave, odd_packets, ping,
-    tcp_refused, udp_refused,
+    ask, connects, crowd_of_sources, dns_flood, dns_of_made_up_sources, dns_tcp, dns_udp, fetch,
+    half_close, leave, odd_packets, ping, tcp_refused, udp_refused,
 };
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -79,6 +79,8 @@ fn clients_reach_sites_and_nothing_else() {
     }
     covering_routes(&world);
     crowd(&world);
+    made_up_sources(&world);
+    flood(&world);
     assert_eq!(
         capture.frames(),
         Vec::<Vec<u8>>::new(),
@@ -124,7 +126,7 @@ fn names() {
         assert_eq!(ask("foo.i2p.", HTTPS), empty(ResponseCode::NoError));
         assert_eq!(ask("i2p.", A), empty(ResponseCode::NoError));
         assert_eq!(ask("example.com.", A), empty(ResponseCode::NXDomain));
-        assert_eq!(ask("x.b32.i2p.", A), empty(ResponseCode::NXDomain));
+        assert_eq!(ask("x.b32.i2p.", A).1.len(), 1);
     }
 }
 
@@ -244,6 +246,49 @@ fn crowd(world: &World) {
     world.inside("lan", || {
         dns_udp(resolver(), "foo.i2p.", A).unwrap();
         tcp_refused("[2001:db8::5]:443".parse().unwrap());
+    });
+}
+
+/// Sources that nobody is behind take nothing from a device that comes after them.
+fn made_up_sources(world: &World) {
+    let unknown = "dns refused, source unknown";
+    let (before, answered) = (world.count(unknown), world.count("dns questions"));
+    world.new_device("02:00:00:00:01:02");
+    world.inside("lan", dns_of_made_up_sources);
+    wait_for("the made-up sources", || {
+        (world.count(unknown) >= before + 50).then_some(())
+    });
+    assert_eq!(world.count("dns questions"), answered);
+    world.new_device("02:00:00:00:01:03");
+    world.inside("lan", || {
+        let to = (resolve("foo.i2p.", A), 80).into();
+        assert!(fetch(to, b"GET /", Duration::ZERO).unwrap() == site());
+    });
+    assert_eq!(world.count("dns refused, no address free"), 0);
+    assert!(world.count("streams opened") > 0 && world.count("streams refused, no name") > 0);
+}
+
+/// One device's flood is cut before it becomes work, and has no effect afterwards.
+fn flood(world: &World) {
+    let answered = world.count("dns questions");
+    world.inside("lan", || dns_flood(resolver(), 5000));
+    let refused = wait_for("the flood", || {
+        Some(world.count("dns refused, too often")).filter(|n| *n > 0)
+    });
+    let answered = world.count("dns questions") - answered;
+    assert!(
+        answered < 900 && refused < 1500,
+        "{answered} answered, {refused} refused"
+    );
+    let rules = world.output("gw", "nft", &["list", "counters"]);
+    let dropped = rules.split("lan_flood").nth(1).unwrap();
+    let dropped = dropped
+        .split_whitespace()
+        .skip_while(|w| *w != "packets")
+        .nth(1);
+    assert!(dropped.unwrap().parse::<u32>().unwrap() > 2000, "{rules}");
+    wait_for("the next answer", || {
+        world.inside("lan", || dns_udp(resolver(), "foo.i2p.", A).ok())
     });
 }
 

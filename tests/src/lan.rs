@@ -117,6 +117,6 @@ fn config(slot: &Slot) -> String {
         port = i2pd::PORT,
         state = text(slot.folder().join("gateway-state")),
         stream = text(slot.stream_socket()),
-        admin = text(slot.run().join("admin.sock")),
+        admin = text(slot.folder().join("gateway-run/admin.sock")),
     )
 }

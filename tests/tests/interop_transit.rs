@@ -47,7 +47,9 @@ struct Stage {
 }
 
 impl Stage {
-    /// A network whose routers are prepared knowing ours, which is started last.
+    /// A network whose routers are prepared knowing ours. Ours is there before them: who dials it
+    /// in vain takes it for unreachable for 8 minutes, and asks it as a floodfill no more even
+    /// though it is linked with it (i2pd 2.56 `NetDb::GetClosestFloodfill`).
     fn up(
         floodfills: u8,
         more: &str,
@@ -62,30 +64,33 @@ impl Stage {
             log_level: "debug",
             ..Plan::default()
         };
+        let mut router = None;
         let network = Network::up_after(&plan, |network| {
             // A short run for its keys.
             drop(Router::start_with(network.slot()?, 2, more)?);
             let (bytes, file) = ours(network)?;
-            prepare(network, &bytes, &file)
+            prepare(network, &bytes, &file)?;
+            router = Some(Router::start_with(network.slot()?, 2, more)?);
+            Ok(())
         });
-        let network = network.unwrap();
-        let router = Router::start_with(network.slot().unwrap(), 2, more).unwrap();
         Stage {
-            router,
-            network,
+            network: network.unwrap(),
+            router: router.unwrap(),
             _alone: alone,
         }
     }
 
-    /// Ends our router and starts it again with the same files.
-    fn restart(self, more: &str) -> Stage {
+    /// Ends our router, lets something happen without it, and starts it again with the same files
+    /// and tunnels of `hops`.
+    fn restart(self, hops: u8, more: &str, meanwhile: impl FnOnce(&Network)) -> Stage {
         let Stage {
             router,
             network,
             _alone,
         } = self;
         drop(router);
-        let router = Router::start_with(network.slot().unwrap(), 2, more).unwrap();
+        meanwhile(&network);
+        let router = Router::start_with(network.slot().unwrap(), hops, more).unwrap();
         Stage {
             router,
             network,
@@ -209,12 +214,37 @@ fn transit() {
     assert!(complaints.is_empty(), "{complaints:#?}");
 
     let before = stage.hash();
-    let mut stage = stage.restart(NARROW);
+    let mut stage = stage.restart(2, NARROW, |_| ());
     assert_eq!(before, stage.hash());
     stage.wait_for("peers", 3, SOON);
     stage.wait_for("netdb.published", 1, SOON);
     stage.wait_for("transit.accepted", 1, LATER);
     stage.wait_for("transit.refused", 1, LATER);
+}
+
+/// Peers that dial us in vain while we are away hold us for unreachable for 8 minutes and send us
+/// nothing without a link; our return makes the links. Without hops of our own we would dial none
+/// of them for any other reason.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn absence() {
+    let mut stage = Stage::up(3, WIDE, pin);
+    stage.wait_for("netdb.published", 1, SOON);
+    stage.fetch_all(ONE_HOP);
+    let away = Duration::from_secs(20);
+    let mut stage = stage.restart(0, WIDE, |network| {
+        let (space, folder) = (network.client().namespace.name(), network.folder());
+        let url = format!("http://{}:{ONE_HOP}/", network.client().address);
+        let got = probe::curl(space, &url, &folder.join("away"), away, &[]).unwrap();
+        assert!(
+            !got.is_ok(),
+            "a tunnel that is bound to us works without us"
+        );
+    });
+    let everyone = u64::try_from(stage.network.nodes.len()).unwrap();
+    stage.wait_for("peers", everyone, SOON);
+    // The site and the client build anew by way of us; what they had through us is lost.
+    stage.wait_for("transit.accepted", 4, LATER);
 }
 
 /// We are the only floodfill: the site's LeaseSet comes to us and is found by us. Then a peer goes

@@ -3,6 +3,7 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ramson_gateway::config::Config;
+use ramson_gateway::counters::Counters;
 use ramson_gateway::dns::Dns;
 use ramson_gateway::handover::{self, Secrets, Sockets};
 use ramson_gateway::listen::Gate;
@@ -17,7 +18,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 
@@ -59,6 +60,14 @@ fn raise_files() {
     }
 }
 
+/// The socket of the handover, over which the supervisor asks for counters.
+fn channel() -> io::Result<UnixStream> {
+    let stream =
+        std::os::unix::net::UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
 async fn serve(config: &Config, sockets: Sockets, secrets: &Secrets) -> Result<(), String> {
     let prefix6 = config.lan.address6.map(|_| secrets.prefix6);
     let table = Neighbours::new(config.lan.interface.as_str());
@@ -71,15 +80,18 @@ async fn serve(config: &Config, sockets: Sockets, secrets: &Secrets) -> Result<(
         prefix6,
     )));
     let clients = Rc::new(RefCell::new(Clients::new(secrets.client_key, table.ok())));
+    let counters = Rc::new(Counters::default());
     let gate = Rc::new(Gate {
         vip: Rc::clone(&vip),
         clients: Rc::clone(&clients),
         budget: Budget::new(config.limits.flows, config.limits.flows_per_client),
         router: RouterClient::new(config.paths.stream_sock.clone()),
+        counters: Rc::clone(&counters),
     });
-    let dns = Dns::new(vip, clients);
+    let dns = Dns::new(vip, clients, Rc::clone(&counters));
     let text = |e: io::Error| format!("sockets: {e}");
     let mut tasks = JoinSet::new();
+    let supervisor = channel().map_err(text)?;
     for listener in sockets.streams {
         let listener = TcpListener::from_std(listener).map_err(text)?;
         tasks.spawn_local(Rc::clone(&gate).serve(listener));
@@ -95,6 +107,8 @@ async fn serve(config: &Config, sockets: Sockets, secrets: &Secrets) -> Result<(
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),
+        // Nobody would see to it any more; the next supervisor starts its own.
+        _ = counters.serve(supervisor) => Ok(()),
         // None of them ends while all is well: better to be started again as a whole.
         ended = tasks.join_next() => Err(format!("a listener ended: {ended:?}")),
     }

@@ -80,6 +80,22 @@ pub fn answer(query: &[u8], names: &mut dyn Names, transport: Transport) -> Opti
     }
 }
 
+/// Asks for the same question over TCP: no answer, but the flag that says that there is more.
+/// `None` for what is no question.
+#[must_use]
+pub fn over_tcp(query: &[u8]) -> Option<Vec<u8>> {
+    let query = Message::from_vec(query).ok()?;
+    let asks = query.metadata.message_type == MessageType::Query;
+    if !asks || query.metadata.op_code != OpCode::Query || query.queries.len() != 1 {
+        return None;
+    }
+    let mut response = Message::response(query.metadata.id, query.metadata.op_code);
+    response.metadata.recursion_desired = query.metadata.recursion_desired;
+    response.metadata.truncation = true;
+    response.add_queries(query.queries);
+    response.to_vec().ok()
+}
+
 /// A header with the query's id, nothing else: the question could not be read.
 fn form_err(header: &[u8; 12]) -> Vec<u8> {
     let flags = 0x80 | (header[2] & 0x79);
@@ -207,15 +223,13 @@ fn meaning(name: &Name) -> Meaning {
     }
 }
 
+/// A name that cannot be a site's, such as a base32 one of the wrong length, has an address too:
+/// port 80 of it says what is wrong.
 fn below_i2p(labels: &[&[u8]]) -> Meaning {
-    let b32 = labels
-        .last()
-        .is_some_and(|label| label.eq_ignore_ascii_case(b"b32"));
-    match labels {
-        [_] if b32 => return Meaning::Empty,
-        [hash, _] if b32 && is_b32(hash) => {}
-        _ if b32 => return Meaning::Malformed,
-        _ => {}
+    if let [label] = labels
+        && label.eq_ignore_ascii_case(b"b32")
+    {
+        return Meaning::Empty;
     }
     let mut name = String::new();
     for label in labels {
@@ -228,14 +242,6 @@ fn below_i2p(labels: &[&[u8]]) -> Meaning {
     }
     name.push_str("i2p");
     Meaning::Site(name)
-}
-
-/// 52 characters are a hash; 56 and more are a blinded address.
-fn is_b32(label: &[u8]) -> bool {
-    let digits = label
-        .iter()
-        .all(|b| b.is_ascii_alphabetic() || matches!(b, b'2'..=b'7'));
-    digits && (label.len() == 52 || label.len() >= 56)
 }
 
 #[cfg(test)]

@@ -73,15 +73,29 @@ async fn client(fake: &Fake, port: u16) -> (TcpStream, tokio::task::JoinHandle<(
         .unwrap();
     let (lan, _) = listener.accept().await.unwrap();
     let router = RouterClient::new(fake.path.clone());
-    let flow = async move { run(lan, &router, ClientId([3; 16]), "foo.i2p".into(), port).await };
-    (client, tokio::spawn(flow))
+    let open = request(ClientId([3; 16]), "foo.i2p".into(), port);
+    let flow = async move { run(lan, &router, open, &Counters::default(), &|| ()).await };
+    (client, tokio::task::spawn_local(flow))
+}
+
+/// Runs a flow to the fake router for a client that is refused; what was counted.
+async fn refused(fake: &Fake, answer: impl Future<Output = ()>) -> Counters {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let mut client = TcpStream::connect(to).await.unwrap();
+    let (lan, _) = listener.accept().await.unwrap();
+    let (router, counters) = (RouterClient::new(fake.path.clone()), Counters::default());
+    let open = request(ClientId([3; 16]), "foo.i2p".into(), 80);
+    tokio::join!(run(lan, &router, open, &counters, &|| ()), answer);
+    assert!(is_reset(client.read(&mut [0]).await));
+    counters
 }
 
 fn is_reset(result: io::Result<usize>) -> bool {
     result.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionReset)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn three_megabytes_arrive_though_the_router_closed_long_ago() {
     let fake = Fake::new();
     let (mut client, flow) = client(&fake, 80).await;
@@ -115,7 +129,7 @@ async fn three_megabytes_arrive_though_the_router_closed_long_ago() {
     flow.await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_half_closed_client_still_gets_its_answer() {
     let fake = Fake::new();
     let (mut client, flow) = client(&fake, 7).await;
@@ -135,7 +149,7 @@ async fn a_half_closed_client_still_gets_its_answer() {
     flow.await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_refusal_is_a_reset() {
     let fake = Fake::new();
     let (mut client, flow) = client(&fake, 80).await;
@@ -144,7 +158,7 @@ async fn a_refusal_is_a_reset() {
     flow.await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn no_router_is_a_reset() {
     let mut fake = Fake::new();
     fake.listener = None;
@@ -153,7 +167,7 @@ async fn no_router_is_a_reset() {
     flow.await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn nonsense_or_an_end_instead_of_an_answer_is_a_reset() {
     for bytes in [b"HTTP/1.1 200 OK\r\n".as_slice(), b""] {
         let fake = Fake::new();
@@ -166,7 +180,7 @@ async fn nonsense_or_an_end_instead_of_an_answer_is_a_reset() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_router_that_closes_without_an_end_is_a_reset() {
     // Also when the client has half-closed, and in the middle of a chunk.
     for (half, partial) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -195,7 +209,7 @@ async fn a_router_that_closes_without_an_end_is_a_reset() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn bytes_after_the_end_are_a_reset() {
     let fake = Fake::new();
     let (mut client, flow) = client(&fake, 80).await;
@@ -205,7 +219,7 @@ async fn bytes_after_the_end_are_a_reset() {
     flow.await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_client_that_resets_while_waiting_frees_the_router() {
     let fake = Fake::new();
     let (client, flow) = client(&fake, 80).await;
@@ -217,7 +231,7 @@ async fn a_client_that_resets_while_waiting_frees_the_router() {
     stream.read_to_end(&mut rest).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_client_that_resets_ends_an_open_stream() {
     let fake = Fake::new();
     let (client, flow) = client(&fake, 80).await;
@@ -228,7 +242,7 @@ async fn a_client_that_resets_ends_an_open_stream() {
     flow.await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_client_that_goes_away_under_a_transfer_cuts_it() {
     let fake = Fake::new();
     let (client, flow) = client(&fake, 80).await;
@@ -240,4 +254,23 @@ async fn a_client_that_goes_away_under_a_transfer_cuts_it() {
         tokio::task::yield_now().await;
     }
     flow.await.unwrap();
+}
+
+#[tokio::test(flavor = "local")]
+async fn each_way_of_the_router_to_refuse_is_counted_apart() {
+    let say = async |fake: &Fake, bytes: &[u8]| {
+        let (mut stream, _) = fake.listener.as_ref().unwrap().accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+    };
+    let refusal = Answer::Refused(Reason::Limit).encode().unwrap();
+    for (bytes, count) in [
+        (refusal.as_slice(), Count::Refused),
+        (b"HTTP/1.1 200 OK\r\n", Count::RouterNonsense),
+        (b"", Count::RouterGone),
+    ] {
+        let fake = Fake::new();
+        let counters = refused(&fake, say(&fake, bytes)).await;
+        assert_eq!((counters.get(count), counters.sum()), (1, 1), "{count:?}");
+    }
 }

@@ -1,8 +1,8 @@
 //! The supervisor's own socket: one request line, an answer of `key: value` lines, end. Only
 //! root and the supervisor's own user are heard.
 
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use super::directory::Directory;
+use nix::sys::stat::{Mode, umask};
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,23 +38,24 @@ impl Admin {
     /// Replaces what an earlier run left there.
     ///
     /// # Errors
-    /// In words.
+    /// In words: another supervisor listens there, or others than root can change the directory.
     pub fn bind(path: &Path) -> Result<Self, String> {
-        let make = || -> io::Result<UnixListener> {
-            if let Some(dir) = path.parent() {
-                std::fs::create_dir_all(dir)?;
-            }
-            match std::fs::remove_file(path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-            let listener = UnixListener::bind(path)?;
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-            Ok(listener)
+        let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
+        else {
+            return Err(named(&"is no name of a socket"));
         };
-        make()
-            .map(Self)
-            .map_err(|e| format!("{}: {e}", path.display()))
+        let dir = Directory::open(dir)?;
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(named(&"another supervisor listens there"));
+        }
+        dir.remove(name).map_err(|e| named(&e))?;
+        // Nobody else's from the first moment on. The directory is root's: the path is the same
+        // place still.
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let listener = UnixListener::bind(path);
+        umask(before);
+        listener.map(Self).map_err(|e| named(&e))
     }
 
     /// The next well-formed request of somebody allowed; others are told and forgotten.
@@ -144,5 +145,29 @@ mod tests {
         };
         assert_eq!(tokio::join!(serve, clients).1, "done\n");
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_socket_is_private_and_made_only_in_a_directory_of_roots() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let dir = std::env::temp_dir().join(format!("ramson-admin-dir-{}", std::process::id()));
+        let path = dir.join("admin.sock");
+        let first = Admin::bind(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let second = Admin::bind(&path).map(drop);
+        assert!(second.is_err_and(|e| e.contains("another supervisor")));
+        drop(first);
+        // What an earlier run left is replaced; a planted link is removed, not followed.
+        let victim = dir.join("victim");
+        std::fs::write(&victim, b"mine").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        drop(Admin::bind(&path).unwrap());
+        assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
+        drop(Admin::bind(&path).unwrap());
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let shared = Admin::bind(&path).map(drop);
+        assert!(shared.is_err_and(|e| e.contains("written by others")));
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{Options, sockets};
 use crate::config::Config;
+use crate::counters;
 use crate::handover::{self, Secrets};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -29,12 +30,17 @@ const STOP: Duration = Duration::from_secs(5);
 /// How long a living process is left alone when no signal comes.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// A process, and our end of the socket of its handover.
+type Started = (std::process::Child, Option<tokio::net::UnixStream>);
+
 /// The process, or the pause before the next one.
 pub struct Child {
     program: PathBuf,
     config_path: PathBuf,
     user: (u32, u32),
     process: Option<std::process::Child>,
+    /// Our end of the socket of the handover.
+    channel: Option<tokio::net::UnixStream>,
     started: Instant,
     back_off: Duration,
     starts: u64,
@@ -49,6 +55,7 @@ impl Child {
             config_path: options.config_path.clone(),
             user,
             process: None,
+            channel: None,
             started: Instant::now(),
             back_off: Duration::ZERO,
             starts: 0,
@@ -65,6 +72,7 @@ impl Child {
                 Err(e) => eprintln!("supervisor: gatewayd: {e}"),
             }
             self.process = None;
+            self.channel = None;
             let longer = (self.back_off * 2).clamp(BACK_OFF.0, BACK_OFF.1);
             self.back_off = if self.started.elapsed() > HEALTHY {
                 BACK_OFF.0
@@ -80,8 +88,9 @@ impl Child {
         self.starts += 1;
         self.started = Instant::now();
         match self.start(config, secrets) {
-            Ok(process) => {
+            Ok((process, channel)) => {
                 self.process = Some(process);
+                self.channel = channel;
                 IDLE
             }
             Err(e) => {
@@ -92,11 +101,11 @@ impl Child {
         }
     }
 
-    fn start(&self, config: &Config, secrets: &Secrets) -> Result<std::process::Child, String> {
+    fn start(&self, config: &Config, secrets: &Secrets) -> Result<Started, String> {
         let sockets = sockets::make(config)?;
         let (ours, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
         handover::send(&ours, &sockets, secrets).map_err(|e| format!("handover: {e}"))?;
-        Command::new(&self.program)
+        let process = Command::new(&self.program)
             .arg("--config")
             .arg(&self.config_path)
             .env_clear()
@@ -106,7 +115,11 @@ impl Child {
             .uid(self.user.0)
             .gid(self.user.1)
             .spawn()
-            .map_err(|e| format!("{}: {e}", self.program.display()))
+            .map_err(|e| format!("{}: {e}", self.program.display()))?;
+        // Without it the status lacks the counters, nothing else.
+        let channel = ours.set_nonblocking(true);
+        let channel = channel.and_then(|()| tokio::net::UnixStream::from_std(ours));
+        Ok((process, channel.ok()))
     }
 
     /// Ends the process and waits for it.
@@ -118,6 +131,7 @@ impl Child {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
+        self.channel = None;
         let deadline = Instant::now() + STOP;
         while Instant::now() < deadline {
             if !matches!(process.try_wait(), Ok(None)) {
@@ -130,12 +144,16 @@ impl Child {
     }
 
     /// Lines for the status.
-    #[must_use]
-    pub fn status(&self) -> String {
+    pub async fn status(&mut self) -> String {
         let state = match &self.process {
             Some(process) => format!("running, pid {}", process.id()),
             None => "down".into(),
         };
-        format!("gatewayd: {state}\ngatewayd starts: {}\n", self.starts)
+        let counters = match &mut self.channel {
+            Some(channel) => counters::ask(channel).await,
+            None => String::new(),
+        };
+        let starts = self.starts;
+        format!("gatewayd: {state}\ngatewayd starts: {starts}\n{counters}")
     }
 }

@@ -42,6 +42,16 @@ table bridge ramson {
 const SOURCES: u32 = 512;
 const SOURCE_TIME: &str = "2m";
 
+/// New sources of one MAC: a device with many addresses, or a repeater with many devices, gets
+/// them; who makes up sources leaves most of [`SOURCES`] to others.
+const NEW_SOURCES: &str = "limit rate over 32/minute burst 64 packets";
+
+/// Datagrams and new connections of one MAC: more are dropped before anybody has work with them.
+const FLOOD: &str = "limit rate over 300/second burst 600 packets";
+
+/// MACs whose rates are remembered; those of further ones are not limited.
+const MACS: u32 = 1024;
+
 /// ARP skips the rules of the IP families, and its senders, too, fill a neighbour table. Loaded
 /// apart, for not every kernel has it.
 #[must_use]
@@ -74,7 +84,13 @@ pub fn generate(config: &Config, prefix6: &[u8; 6], router_uid: u32, wan: &WanAd
         "table inet ramson {}\ndelete table inet ramson\n\
          table netdev ramson {}\ndelete table netdev ramson\ntable inet ramson {\n",
     );
-    for counter in ["lan_spoof", "lan_refused", "other_if", "out_other"] {
+    for counter in [
+        "lan_spoof",
+        "lan_flood",
+        "lan_refused",
+        "other_if",
+        "out_other",
+    ] {
         line(&mut out, 1, &format!("counter {counter} {{ }}"));
     }
     for (set, kind) in [("sources4", "ipv4_addr"), ("sources6", "ipv6_addr")] {
@@ -83,6 +99,14 @@ pub fn generate(config: &Config, prefix6: &[u8; 6], router_uid: u32, wan: &WanAd
             &mut out,
             1,
             &format!("set {set} {{ type {kind}; {bound}; }}"),
+        );
+    }
+    for set in ["newcomers", "flood"] {
+        let bound = format!("size {MACS}; flags dynamic, timeout; timeout {SOURCE_TIME}");
+        line(
+            &mut out,
+            1,
+            &format!("set {set} {{ type ether_addr; {bound}; }}"),
         );
     }
     for (chain, rules) in [
@@ -228,6 +252,9 @@ fn lan_in(names: &Names) -> Vec<String> {
             "ip6 saddr != {} counter name lan_spoof drop",
             names.clients6()
         ),
+        "ip saddr @sources4 update @sources4 { ip saddr } goto lan_known".into(),
+        "ip6 saddr @sources6 update @sources6 { ip6 saddr } goto lan_known".into(),
+        format!("update @newcomers {{ ether saddr {NEW_SOURCES} }} counter name lan_flood drop"),
         "update @sources4 { ip saddr } goto lan_known".into(),
         "update @sources6 { ip6 saddr } goto lan_known".into(),
         "counter name lan_spoof drop".into(),
@@ -237,8 +264,11 @@ fn lan_in(names: &Names) -> Vec<String> {
 /// What those may say.
 fn lan_known(names: &Names) -> Vec<String> {
     let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
+    let flood = format!("update @flood {{ ether saddr {FLOOD} }} counter name lan_flood drop");
     let mut rules = vec![
         format!("{nd} ip6 hoplimit 255 accept"),
+        format!("meta l4proto udp {flood}"),
+        format!("tcp flags & (syn | ack) == syn {flood}"),
         format!(
             "ip daddr {} meta l4proto tcp tproxy ip to :{} meta mark set {MARK} accept",
             names.virtual4, names.port

@@ -1,9 +1,9 @@
 //! The state file: random values made once. Its loss changes virtual addresses, nothing else.
 
+use super::directory::Directory;
 use crate::handover::Secrets;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Name in the state directory.
@@ -12,47 +12,33 @@ const FILE: &str = "secrets";
 /// Reads the file, or makes it (and the directory).
 ///
 /// # Errors
-/// In words: not readable, not ours, or not writable.
+/// In words: not readable, not ours, or not writable; or others than root can change the
+/// directory.
 pub fn load_or_make(dir: &Path) -> Result<Secrets, String> {
-    let path = dir.join(FILE);
-    let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-    match fs::read(&path) {
-        Ok(bytes) => {
-            let bytes: Option<&[u8; 38]> = bytes.as_slice().try_into().ok();
-            let secrets = bytes.and_then(Secrets::from_bytes);
-            secrets.ok_or_else(|| fail(&"is damaged; remove it to make a new one"))
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+    let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", dir.join(FILE).display());
+    let state = Directory::open(dir)?;
+    match state.read(FILE) {
+        Ok(Some(bytes)) => Secrets::from_bytes(&bytes).ok_or_else(|| fail(&DAMAGED)),
+        Ok(None) => {
             let mut random = [0; 38];
             let urandom = File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut random));
             urandom.map_err(|e| fail(&e))?;
             let secrets = Secrets::from_random(random);
-            write(dir, &secrets.to_bytes()).map_err(|e| fail(&e))?;
+            let written = state.write(FILE, &secrets.to_bytes());
+            written.map_err(|e| fail(&e))?;
             Ok(secrets)
         }
+        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Err(fail(&DAMAGED)),
         Err(e) => Err(fail(&e)),
     }
 }
 
-/// Temporary file, fsync, rename, fsync of the directory.
-fn write(dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let temp = dir.join("secrets.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temp)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temp, dir.join(FILE))?;
-    File::open(dir)?.sync_all()
-}
+const DAMAGED: &str = "is damaged; remove it to make a new one";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

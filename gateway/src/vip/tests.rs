@@ -112,11 +112,54 @@ fn closing_restarts_the_grace() {
 fn active_clients_are_not_pushed_out() {
     let (mut vip, now) = (vip(), now());
     for n in 0..CLIENTS_MAX {
-        vip.lease(id(n), "foo.i2p", now).unwrap();
+        let lease = vip.lease(id(n), "foo.i2p", now).unwrap();
+        vip.open(id(n), lease.v4.into()).unwrap();
+        vip.close(id(n), lease.v4.into(), now);
     }
     assert_eq!(vip.lease(id(CLIENTS_MAX), "foo.i2p", now), Err(Full));
     vip.lease(id(0), "foo.i2p", now + GRACE).unwrap();
     vip.lease(id(CLIENTS_MAX), "foo.i2p", now + GRACE).unwrap();
     assert_eq!(vip.clients.len(), CLIENTS_MAX);
     assert!(vip.clients.contains_key(&id(0)));
+}
+
+/// Identities that only ask cost nobody the gateway for long, least of all who uses it.
+#[test]
+fn clients_that_only_ask_give_way() {
+    let (mut vip, now) = (vip(), now());
+    let used = vip.lease(id(0), "foo.i2p", now).unwrap();
+    vip.open(id(0), used.v4.into()).unwrap();
+    vip.close(id(0), used.v4.into(), now);
+    for n in 1..CLIENTS_MAX {
+        vip.lease(id(n), "foo.i2p", now).unwrap();
+    }
+    assert_eq!(vip.lease(A, "foo.i2p", now + UNUSED / 2), Err(Full));
+    let lease = vip.lease(A, "foo.i2p", now + UNUSED).unwrap();
+    assert_eq!(vip.name_of(A, lease.v4.into()), Some("foo.i2p"));
+    assert_eq!(vip.name_of(id(0), used.v4.into()), Some("foo.i2p"));
+}
+
+#[test]
+fn names_of_all_clients_are_bounded_and_shared() {
+    let (mut vip, now) = (vip(), now());
+    let greedy = |vip: &mut Vip, n, now| {
+        let names = (0..NAMES_MAX).map(|name| vip.lease(id(n), &format!("{name}.i2p"), now));
+        names.filter(Result::is_ok).count()
+    };
+    let total = |vip: &Vip| {
+        vip.clients
+            .values()
+            .map(|view| view.slots.len())
+            .sum::<usize>()
+    };
+    for n in 0..33 {
+        assert!(greedy(&mut vip, n, now) >= 100, "client {n}");
+    }
+    for n in 33..CLIENTS_MAX {
+        greedy(&mut vip, n, now);
+    }
+    assert_eq!(total(&vip), NAMES_TOTAL_MAX);
+    // The idle ones of those that have most make room.
+    assert!(greedy(&mut vip, CLIENTS_MAX - 1, now + GRACE) >= 50);
+    assert_eq!(total(&vip), NAMES_TOTAL_MAX);
 }

@@ -244,6 +244,30 @@ pub fn crowd_of_sources() {
     }
 }
 
+/// Questions from addresses of the LAN where nobody is.
+pub fn dns_of_made_up_sources() {
+    let question = query("foo.i2p.", RecordType::A);
+    let len = u16::try_from(8 + question.len()).unwrap().to_be_bytes();
+    let head = [0x30, 0x39, 0, 53, len[0], len[1], 0, 0];
+    let datagram = [&head[..], &question].concat();
+    for n in 100..164 {
+        let from = Ipv4Addr::new(192, 168, 77, n);
+        assert!(raw(from, Ipv4Addr::new(203, 0, 113, 53), 17, 0, &datagram));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// As many questions as can be sent, without looking at answers.
+pub fn dns_flood(server: IpAddr, count: usize) {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.connect((server, 53)).unwrap();
+    for n in 0..count {
+        let question = query(&format!("n{n}.i2p."), RecordType::A);
+        // A full buffer is a part of a flood.
+        let _ = socket.send(&question);
+    }
+}
+
 /// Odd protocols, lone segments, fragments, from true and forged sources; how many were sent.
 pub fn odd_packets() -> usize {
     let own = Ipv4Addr::new(192, 168, 77, 10);

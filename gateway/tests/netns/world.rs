@@ -150,6 +150,25 @@ impl World {
         answer
     }
 
+    /// A number of the status.
+    pub fn count(&self, key: &str) -> u64 {
+        let status = self.admin("status\n");
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix(key)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("{key}: {status}"))
+            .parse()
+            .unwrap()
+    }
+
+    /// The client becomes another device, which asks for the gateway's MAC as all do.
+    pub fn new_device(&self, mac: &str) {
+        let (lan, gw) = (self.ns("lan"), self.ns("gw"));
+        ip(&format!("-n {lan} link set eth0 address {mac}"));
+        ip(&format!("-n {lan} neigh flush dev eth0"));
+        ip(&format!("-n {gw} neigh flush dev lan0"));
+    }
+
     /// The process id of `gatewayd`, once it runs.
     pub fn gatewayd(&self) -> Option<i32> {
         let status = self.admin("status\n");

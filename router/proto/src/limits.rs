@@ -129,6 +129,8 @@ pub const NETDB_OUTPUTS_MAX: usize = 2048;
 pub const STRIKES_MAX: usize = 512;
 /// Peer profiles kept. When full, the one not touched for longest goes.
 pub const PROFILES_MAX: usize = 4096;
+/// Routers dialled after a start because they had a link before it; the latest come first.
+pub const RETURN_DIALS_MAX: usize = 64;
 /// Routers or addresses banned at once. When full, the ban that ends first goes.
 pub const BANS_MAX: usize = 1024;
 
@@ -247,7 +249,8 @@ pub const RATED_PEERS_MAX: usize = 2048;
 pub const CLOCK_PEERS_MAX: usize = 33;
 /// Messages of ours to ourselves that wait.
 pub const LOOPBACK_MAX: usize = 256;
-/// Client streams at once.
+/// Client streams at once; one destination's clients get more only while they hold less than half
+/// of what is left.
 pub const CLIENT_STREAMS_MAX: usize = 1024;
 /// Bytes of a client that its stream has not taken.
 pub const CLIENT_BUFFER_MAX: usize = 256 * 1024;

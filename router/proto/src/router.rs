@@ -79,6 +79,8 @@ pub struct Router {
     connected: BTreeSet<RouterHash>,
     /// Closest hops of our inbound tunnels that could not be dialled, and when to try again.
     redials: BTreeMap<RouterHash, Instant>,
+    /// Routers that had a link before the start and are to be dialled.
+    returns: VecDeque<RouterHash>,
     dests: BTreeMap<PoolId, LocalDest>,
     isolation: Isolation,
     next_pool: u32,
@@ -175,8 +177,9 @@ impl Router {
     fn tick(&mut self, now: Now) {
         self.tags.expire(now.mono);
         self.say_clock(now);
-        self.peers.tick(now);
+        self.peers.tick(now, &self.connected);
         self.redial(now);
+        self.return_to_peers();
         if self.next_renew <= now.mono {
             self.next_renew = now.mono + own_info::RENEW;
             self.renew_info(now);

@@ -131,34 +131,34 @@ fn the_zone_and_the_root_exist_without_data() {
     }
 }
 
+/// Wrong ones too: the page of their port 80 says what is wrong.
 #[test]
-fn b32_names_need_the_right_length_and_alphabet() {
-    for n in [52, 56, 60, 63] {
-        let name = format!("{}.b32.i2p.", "a".repeat(n));
-        assert_eq!(
-            ask(&mut Fake::default(), &name, RecordType::A).1.len(),
-            1,
-            "{n}"
-        );
-    }
-    for label in [
-        "a".repeat(51),
-        "a".repeat(53),
-        "a".repeat(55),
-        "1".repeat(52),
-        "8".repeat(56),
-    ] {
+fn base32_names_have_addresses() {
+    let hash = "a".repeat(52);
+    let labels = [52, 56, 60, 63].map(|n| "a".repeat(n)).into_iter();
+    let wrong = [6, 51, 53, 55].map(|n| "a".repeat(n)).into_iter();
+    let alphabet = ["1".repeat(52), "8".repeat(56), format!("www.{hash}")];
+    for label in labels.chain(wrong).chain(alphabet) {
         let name = format!("{label}.b32.i2p.");
-        assert_eq!(
-            ask(&mut Fake::default(), &name, RecordType::A),
-            nxdomain("i2p.")
-        );
+        let mut names = Fake::default();
+        assert_eq!(ask(&mut names, &name, RecordType::A).1.len(), 1, "{name}");
+        assert!(names.leased.contains_key(name.trim_end_matches('.')));
     }
-    let below = format!("www.{}.b32.i2p.", "a".repeat(52));
-    assert_eq!(
-        ask(&mut Fake::default(), &below, RecordType::A),
-        nxdomain("i2p.")
-    );
+}
+
+#[test]
+fn a_question_can_be_sent_to_tcp() {
+    let query = query("foo.i2p.", RecordType::A);
+    let answer = Message::from_vec(&over_tcp(&query.to_vec().unwrap()).unwrap()).unwrap();
+    assert_eq!(answer.metadata.id, 0x1234);
+    assert_eq!(answer.metadata.message_type, MessageType::Response);
+    assert!(answer.metadata.truncation && answer.answers.is_empty());
+    assert_eq!(answer.queries, query.queries);
+    let bytes = query.to_vec().unwrap();
+    for n in 0..bytes.len() {
+        assert_eq!(over_tcp(&bytes[..n]), None, "{n} bytes");
+    }
+    assert_eq!(over_tcp(&answer.to_vec().unwrap()), None, "an answer");
 }
 
 #[test]

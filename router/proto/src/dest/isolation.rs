@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 /// A client destination that nobody used for this long is given up.
 pub const IDLE: Duration = Duration::from_secs(20 * 60);
+/// When there is no room for another one, a destination that nobody used for this long gives way.
+pub const SPARED: Duration = Duration::from_secs(60);
 
 /// Tags and their destinations, and the unassigned one.
 #[derive(Debug, Default)]
@@ -76,10 +78,25 @@ impl Isolation {
             .map(|(id, _)| *id)
             .collect();
         for id in &idle {
-            self.used.remove(id);
-            self.by_tag.retain(|_, v| v != id);
+            self.forget(*id);
         }
         idle
+    }
+
+    /// The destination unused for longest, and for [`SPARED`] at least, to make room for another
+    /// client; it is forgotten here. `None` when all are in use.
+    pub fn evict(&mut self, now: Instant) -> Option<PoolId> {
+        let (t, id) = self.used.iter().map(|(id, t)| (*t, *id)).min()?;
+        if t + SPARED > now {
+            return None;
+        }
+        self.forget(id);
+        Some(id)
+    }
+
+    fn forget(&mut self, id: PoolId) {
+        self.used.remove(&id);
+        self.by_tag.retain(|_, v| *v != id);
     }
 }
 
@@ -102,5 +119,23 @@ mod tests {
         i.touch(PoolId(2), later);
         assert_eq!(i.take_idle(later), [PoolId(1)]);
         assert!(!i.is_known(b"a") && i.is_known(b"b"));
+    }
+
+    #[test]
+    fn the_longest_idle_gives_way_and_what_is_used_never_does() {
+        let mut i = Isolation::default();
+        let at = |s| Instant(0) + Duration::from_secs(s);
+        for (n, tag) in [b"a", b"b", b"c"].into_iter().enumerate() {
+            i.set_spare(PoolId(n as u32));
+            i.assign(tag, at(n as u64));
+        }
+        assert_eq!(i.evict(at(59)), None);
+        i.touch(PoolId(0), at(59));
+        assert_eq!(i.evict(at(60)), None);
+        assert_eq!(i.evict(at(61)), Some(PoolId(1)));
+        assert!(i.is_known(b"a") && !i.is_known(b"b") && i.is_known(b"c"));
+        i.touch(PoolId(2), at(100));
+        assert_eq!(i.evict(at(118)), None);
+        assert_eq!(i.evict(at(119)), Some(PoolId(0)));
     }
 }

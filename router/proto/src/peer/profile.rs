@@ -17,7 +17,7 @@ const UNREACHABLE: Duration = Duration::from_secs(10 * 60);
 /// A profile not touched for this long is forgotten.
 const FORGET: Duration = Duration::from_secs(72 * 3600);
 /// First byte of a serialised profile.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One thing that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub enum Observation {
     Unreachable,
     /// A link came up.
     Connected,
+    /// A link is up still.
+    Linked,
     /// Answered a lookup.
     LookupAnswered,
     /// Left a lookup or a store unanswered.
@@ -51,6 +53,8 @@ pub struct Profile {
     lookups_failed: u32,
     updated: Date,
     last_unreachable: Date,
+    /// When a link was last seen up.
+    linked: Date,
 }
 
 impl Profile {
@@ -101,6 +105,11 @@ impl Profile {
             Observation::Connected => {
                 self.last_unreachable = Date::default();
                 self.unreachable /= 2;
+                self.linked = now;
+                return;
+            }
+            Observation::Linked => {
+                self.linked = now;
                 return;
             }
             Observation::LookupAnswered => &mut self.lookups,
@@ -130,18 +139,19 @@ impl Profile {
         dead || (bad >= 4 * ONE && bad / 8 > self.agreed)
     }
 
-    /// Writes 33 bytes: version, six counts, seconds of the last change and of the last failed
-    /// dial.
+    /// Writes 37 bytes: version, six counts, seconds of the last change, of the last failed dial
+    /// and of the last sign of a link.
     #[must_use]
     pub fn to_bytes(mut self) -> Vec<u8> {
-        let (updated, dead) = (self.updated.secs(), self.last_unreachable.secs());
-        let mut w = Writer::with_capacity(33);
+        let times = [self.updated, self.last_unreachable, self.linked];
+        let mut w = Writer::with_capacity(37);
         w.u8(VERSION);
         for n in self.counts() {
             w.u32(*n);
         }
-        w.u32(u32::try_from(updated).unwrap_or(u32::MAX));
-        w.u32(u32::try_from(dead).unwrap_or(u32::MAX));
+        for time in times {
+            w.u32(u32::try_from(time.secs()).unwrap_or(u32::MAX));
+        }
         w.into_vec()
     }
 
@@ -157,6 +167,7 @@ impl Profile {
         }
         out.updated = Date::from_secs(u64::from(r.u32("Profile.updated")?));
         out.last_unreachable = Date::from_secs(u64::from(r.u32("Profile.last_unreachable")?));
+        out.linked = Date::from_secs(u64::from(r.u32("Profile.linked")?));
         r.finish("Profile")?;
         Ok(out)
     }
@@ -218,6 +229,15 @@ impl Profiles {
     #[must_use]
     pub fn is_failing(&self, now: Date, router: &RouterHash) -> bool {
         self.get(router).is_some_and(|p| p.is_failing(now))
+    }
+
+    /// Routers that were seen linked within `age`, the latest first, at most `n`.
+    #[must_use]
+    pub fn linked_within(&self, now: Date, age: Duration, n: usize) -> Vec<RouterHash> {
+        let recent = |p: &Profile| p.linked != Date::default() && now.since(p.linked) < age;
+        let mut found: Vec<_> = self.map.iter().filter(|(_, p)| recent(p)).collect();
+        found.sort_by_key(|(hash, p)| (core::cmp::Reverse(p.linked), **hash));
+        found.into_iter().map(|(hash, _)| *hash).take(n).collect()
     }
 
     /// Number of profiles.
@@ -305,7 +325,7 @@ mod tests {
         assert!(p.take_changed(10).is_empty());
         let mut q = Profiles::new();
         let bytes = saved[0].1.clone().unwrap();
-        assert_eq!(bytes.len(), 33);
+        assert_eq!(bytes.len(), 37);
         q.load(T, hash(1), &bytes);
         assert_eq!(q.get(&hash(1)), p.get(&hash(1)));
         for n in 0..bytes.len() {
@@ -315,6 +335,25 @@ mod tests {
         assert_eq!(q.len(), 1);
         q.prune(T + DAY * 4);
         assert_eq!(q.take_changed(1), vec![(hash(1), None)]);
+    }
+
+    #[test]
+    fn who_had_a_link_lately_is_known_after_a_restart() {
+        let hour = Duration::from_secs(3600);
+        let mut p = Profiles::new();
+        p.observe(T, hash(1), Observation::Connected);
+        p.observe(T, hash(2), Observation::Connected);
+        p.observe(T, hash(3), Observation::Agreed);
+        p.observe(T + hour, hash(2), Observation::Linked);
+        let mut q = Profiles::new();
+        for (hash, bytes) in p.take_changed(10) {
+            q.load(T + hour, hash, &bytes.unwrap());
+        }
+        let minute = Duration::from_secs(60);
+        assert_eq!(q.linked_within(T + hour, hour * 2, 10), [hash(2), hash(1)]);
+        assert_eq!(q.linked_within(T + hour, hour * 2, 1), [hash(2)]);
+        assert_eq!(q.linked_within(T + hour, minute, 10), [hash(2)]);
+        assert!(q.linked_within(T + hour * 3, hour, 10).is_empty());
     }
 
     #[test]

@@ -70,13 +70,15 @@ impl Router {
             hops: config.transit_tunnels,
             ..AdmissionLimits::default()
         };
+        let peers = Peers::new(us, &config, &saved.profiles, now);
         let mut router = Self {
             us,
             started: now.mono,
             clock: super::clock::Clock::new(now),
             own,
             netdb,
-            peers: Peers::new(us, &config, &saved.profiles, now),
+            returns: peers.to_return_to(now),
+            peers,
             tunnels,
             admission: Admission::new(us, keys.encryption.clone(), limits),
             tags: super::tags::Tags::default(),

@@ -3,6 +3,7 @@
 
 use super::input::ClientId;
 use super::output::{ClientEvent, Output, Refusal};
+use crate::limits::CLIENT_STREAMS_MAX;
 use crate::stream::StreamId;
 use crate::time::Instant;
 use crate::tunnel::PoolId;
@@ -53,6 +54,14 @@ impl Clients {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+
+    /// Whether the clients of a destination may open one more stream: only while they hold less
+    /// than half of what is left, so that those who take what they can leave some to others.
+    #[must_use]
+    pub fn may_open(&self, pool: PoolId) -> bool {
+        let own = self.by_id.values().filter(|c| c.pool == pool).count();
+        2 * own < CLIENT_STREAMS_MAX.saturating_sub(self.by_id.len())
     }
 
     /// Adds a stream that waits.

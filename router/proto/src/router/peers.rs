@@ -16,8 +16,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const GARLIC_PER_SECOND: u32 = 100;
 /// Our tunnels live this long.
 const TUNNEL_LIFE: Duration = Duration::from_secs(600);
-/// Old profiles are looked for every so many seconds.
+/// Old profiles are looked for, and present links noted, every so many seconds.
 const PRUNE_TICKS: u32 = 600;
+/// Who had a link this shortly before a start is dialled.
+const RETURN: Duration = Duration::from_secs(3600);
 /// Profiles written to the store at once.
 const PROFILES_PER_TICK: usize = 8;
 
@@ -57,7 +59,7 @@ impl Peers {
     }
 
     /// Once a second: tunnels that ended no longer count, rates start anew.
-    pub fn tick(&mut self, now: Now) {
+    pub fn tick(&mut self, now: Now, connected: &BTreeSet<RouterHash>) {
         self.garlic.clear();
         while self
             .tunnels
@@ -77,6 +79,11 @@ impl Peers {
         self.ticks += 1;
         if self.ticks.is_multiple_of(PRUNE_TICKS) {
             self.profiles.prune(now.wall);
+            for peer in connected {
+                if self.profiles.get(peer).is_some() {
+                    self.profiles.observe(now.wall, *peer, Observation::Linked);
+                }
+            }
         }
     }
 
@@ -90,10 +97,22 @@ impl Peers {
         *n <= GARLIC_PER_SECOND
     }
 
-    /// A link that we dialled came up.
-    pub fn reached(&mut self, now: Now, peer: RouterHash) {
-        self.profiles
-            .observe(now.wall, peer, Observation::Connected);
+    /// A link came up. A stranger's that we did not dial leaves half of the profiles to others.
+    pub fn reached(&mut self, now: Now, peer: RouterHash, dialled: bool) {
+        let room = self.profiles.len() < crate::limits::PROFILES_MAX / 2;
+        if dialled || room || self.profiles.get(&peer).is_some() {
+            self.profiles
+                .observe(now.wall, peer, Observation::Connected);
+        }
+    }
+
+    /// Whom to dial first after a start: routers that tried to reach us while we were away hold us
+    /// for unreachable for minutes (i2pd 8, Java 5) and send us nothing, not even in tunnels that
+    /// are bound to us, unless there is a link, which brings them our new RouterInfo as well.
+    #[must_use]
+    pub fn to_return_to(&self, now: Now) -> VecDeque<RouterHash> {
+        let max = crate::limits::RETURN_DIALS_MAX;
+        self.profiles.linked_within(now.wall, RETURN, max).into()
     }
 
     /// A dial failed.

@@ -9,6 +9,7 @@ use crate::time::Now;
 use crate::wire::cert::ENC_X25519;
 use crate::wire::identity::{KeysAndCert, RouterIdentity};
 
+mod shares;
 mod time;
 
 fn router(config: Config) -> Router {
@@ -16,7 +17,11 @@ fn router(config: Config) -> Router {
 }
 
 fn router_at(config: Config, now: Now) -> Router {
-    let mut rng = Rng::from_number(1);
+    start(config, 1, Saved::default(), now)
+}
+
+fn start(config: Config, seed: u64, saved: Saved, now: Now) -> Router {
+    let mut rng = Rng::from_number(seed);
     let (encryption, signing) = (PrivateKey::random(&mut rng), SigningKey::random(&mut rng));
     let (filler, public) = (rng.bytes(320), signing.public());
     let keys = KeysAndCert::ed25519(ENC_X25519, encryption.public(), &filler, &public);
@@ -25,7 +30,7 @@ fn router_at(config: Config, now: Now) -> Router {
         signing,
         encryption,
     };
-    Router::new(config, keys, Saved::default(), rng, now).unwrap()
+    Router::new(config, keys, saved, rng, now).unwrap()
 }
 
 #[test]

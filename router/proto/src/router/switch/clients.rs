@@ -48,12 +48,12 @@ impl Router {
             Ok(dest) => dest,
             Err(e) => return self.refuse(id, e.into()),
         };
-        if self.clients.len() >= crate::limits::CLIENT_STREAMS_MAX {
-            return self.refuse(id, Refusal::Limit);
-        }
         let Some(pool) = self.destination_for(now, tag) else {
             return self.refuse(id, Refusal::Limit);
         };
+        if !self.clients.may_open(pool) {
+            return self.refuse(id, Refusal::Limit);
+        }
         let client = Client {
             pool,
             dest,
@@ -74,11 +74,13 @@ impl Router {
         self.try_connect(now, id);
     }
 
-    /// The tag's destination; the spare one when the tag is new.
+    /// The tag's destination; the spare one when the tag is new, and if there is no room for one,
+    /// a new one in place of one that nobody uses.
     fn destination_for(&mut self, now: Now, tag: &[u8]) -> Option<PoolId> {
         if !self.isolation.is_known(tag) && !self.isolation.has_spare() {
             if self.isolation.len() >= self.config.destinations {
-                return None;
+                let idle = self.isolation.evict(now.mono)?;
+                self.give_up(now, idle);
             }
             self.add_spare(now);
         }

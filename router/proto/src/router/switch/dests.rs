@@ -82,16 +82,21 @@ impl Router {
     /// Keeps a spare destination, gives up idle ones.
     pub(in crate::router) fn tend_destinations(&mut self, now: Now) {
         for pool in self.isolation.take_idle(now.mono) {
-            self.clients.drop_pool(pool, &mut self.outputs);
-            self.dests.remove(&pool);
-            self.tunnels.remove_pool(now, pool);
-            self.netdb
-                .drop_context(crate::netdb::Context::Client(pool.0));
+            self.give_up(now, pool);
         }
         let room = self.isolation.len() < self.config.destinations;
         if self.config.spare_destination && room && !self.isolation.has_spare() {
             self.add_spare(now);
         }
+    }
+
+    /// Ends a client destination with all that it has.
+    pub(super) fn give_up(&mut self, now: Now, pool: PoolId) {
+        self.clients.drop_pool(pool, &mut self.outputs);
+        self.dests.remove(&pool);
+        self.tunnels.remove_pool(now, pool);
+        self.netdb
+            .drop_context(crate::netdb::Context::Client(pool.0));
     }
 
     pub(in crate::router) fn add_spare(&mut self, now: Now) {

@@ -18,6 +18,8 @@ const EARLY: Duration = Duration::from_secs(180);
 
 /// A closest hop of ours that could not be dialled is tried again after this time.
 const REDIAL: Duration = Duration::from_secs(15);
+/// Dials of a return in each second.
+const RETURNS_PER_TICK: usize = 16;
 /// Percent of its bandwidth from which on transit is busy, and below which it is no more.
 const BUSY_FROM: u128 = 90;
 const BUSY_UNTIL: u128 = 70;
@@ -34,9 +36,8 @@ impl Router {
                 if let Some(info) = info {
                     self.netdb.insert_router(now, info);
                 }
-                if direction == Direction::Outbound {
-                    self.peers.reached(now, peer);
-                }
+                let dialled = direction == Direction::Outbound;
+                self.peers.reached(now, peer, dialled);
             }
             LinkEvent::Down { peer, why } => self.on_down(now, peer, why),
             LinkEvent::I2np { from, message } => self.deliver_from_link(now, from, message),
@@ -129,6 +130,20 @@ impl Router {
         for peer in due {
             self.redials.remove(&peer);
             self.tunnels.link_lost(peer);
+        }
+    }
+
+    /// Routers that had a link before a restart, some in each second.
+    pub(in crate::router) fn return_to_peers(&mut self) {
+        for _ in 0..RETURNS_PER_TICK {
+            let Some(peer) = self.returns.pop_front() else {
+                return;
+            };
+            if let Some(info) = self.netdb.router(&peer)
+                && !self.connected.contains(&peer)
+            {
+                self.link(LinkCmd::Dial(info));
+            }
         }
     }
 
