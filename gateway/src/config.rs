@@ -6,7 +6,7 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -245,7 +245,8 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let config: Self = toml::from_str(text).map_err(|e| {
             let line = e.span().map_or(0, |span| line_at(text, span.start));
-            Error(format!("line {line}: {}", e.message()))
+            let key = key_at(text, line).map_or(String::new(), |key| format!("{key}: "));
+            Error(format!("line {line}: {key}{}", e.message()))
         })?;
         config.check().map_err(|(section, key, what)| {
             let line = line_of(text, section, key);
@@ -254,13 +255,21 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), (&'static str, &'static str, &'static str)> {
+    fn check(&self) -> Result<(), Wrong> {
+        self.check_addresses()?;
+        self.check_rest()
+    }
+
+    fn check_addresses(&self) -> Result<(), Wrong> {
         let (lan, v4) = (self.lan.address, self.vip.v4);
         if !(8..=30).contains(&lan.prefix_len()) {
             return Err(("lan", "address", "needs a prefix length of 8 to 30"));
         }
         if lan.addr() == lan.network() || lan.addr() == lan.broadcast() {
             return Err(("lan", "address", "is not a host address of its prefix"));
+        }
+        if !is_usable(lan) {
+            return Err(("lan", "address", NOT_USABLE));
         }
         if let Some(lan6) = self.lan.address6 {
             if !(48..=64).contains(&lan6.prefix_len()) || !lan6.addr().is_unique_local() {
@@ -281,20 +290,59 @@ impl Config {
                 "needs a network with a prefix length of 8 to 20",
             ));
         }
+        if !is_usable(v4) {
+            return Err(("virtual", "v4", NOT_USABLE));
+        }
         if v4.contains(&lan.addr()) || lan.contains(&v4.addr()) {
             return Err(("virtual", "v4", "overlaps lan.address"));
         }
+        Ok(())
+    }
+
+    fn check_rest(&self) -> Result<(), Wrong> {
         if self.lan.interface == self.wan.interface {
             return Err(("wan", "interface", "is the same as lan.interface"));
         }
         if self.lan.port == 0 || self.lan.port == 53 {
             return Err(("lan", "port", "cannot be 0 or 53"));
         }
-        if self.wan.router_port == 0 || self.wan.router_port == self.lan.port {
-            return Err(("wan", "router_port", "cannot be 0 or lan.port"));
+        if [0, 53, self.lan.port].contains(&self.wan.router_port) {
+            return Err(("wan", "router_port", "cannot be 0, 53 or lan.port"));
+        }
+        for (key, user) in [
+            ("router", &self.users.router),
+            ("gateway", &self.users.gateway),
+        ] {
+            if [User::Id(0), User::Name("root".into())].contains(user) {
+                return Err(("users", key, "cannot be root"));
+            }
+            if *user == User::Name(String::new()) {
+                return Err(("users", key, "is empty"));
+            }
         }
         if self.users.router == self.users.gateway {
             return Err(("users", "gateway", "must differ from users.router"));
+        }
+        let paths = &self.paths;
+        for (key, path, most) in [
+            ("state_dir", &paths.state_dir, usize::MAX),
+            ("stream_sock", &paths.stream_sock, SOCKET_PATH_MAX),
+            ("admin_sock", &paths.admin_sock, SOCKET_PATH_MAX),
+        ] {
+            let dots = path.components().any(|c| c == Component::ParentDir);
+            if !path.is_absolute() || dots || path.file_name().is_none() {
+                return Err(("paths", key, "needs a path from / without .."));
+            }
+            if path.as_os_str().len() > most {
+                return Err((
+                    "paths",
+                    key,
+                    "is longer than the 107 bytes of a socket's name",
+                ));
+            }
+        }
+        if paths.admin_sock == paths.stream_sock {
+            return Err(("paths", "admin_sock", "is the same as paths.stream_sock"));
         }
         if !(1..=16_384).contains(&self.limits.flows) {
             return Err(("limits", "flows", "needs 1 to 16384"));
@@ -304,6 +352,35 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Section, key, and what is wrong with it.
+type Wrong = (&'static str, &'static str, &'static str);
+
+/// Longest name of a Unix socket, bytes.
+const SOCKET_PATH_MAX: usize = 107;
+
+const NOT_USABLE: &str = "is not of a range that hosts can have";
+
+/// Whether hosts can have such addresses: not "this host", loopback, link-local or multicast.
+fn is_usable(net: Ipv4Net) -> bool {
+    let never = [
+        Ipv4Net::new_assert([0, 0, 0, 0].into(), 8),
+        Ipv4Net::new_assert([127, 0, 0, 0].into(), 8),
+        Ipv4Net::new_assert([169, 254, 0, 0].into(), 16),
+        Ipv4Net::new_assert([224, 0, 0, 0].into(), 3),
+    ];
+    let overlaps = |other: &Ipv4Net| other.contains(&net.addr()) || net.contains(&other.addr());
+    !never.iter().any(overlaps)
+}
+
+/// The key that a line sets, with its section.
+fn key_at(text: &str, line: usize) -> Option<String> {
+    let lines: Vec<_> = text.lines().map(str::trim).take(line).collect();
+    let (key, _) = lines.last()?.split_once('=')?;
+    let mut headers = lines.iter().rev().filter_map(|l| l.strip_prefix('['));
+    let section = headers.next()?.split(']').next()?;
+    Some(format!("{}.{}", section.trim(), key.trim()))
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
@@ -374,11 +451,11 @@ mod tests {
 
     #[test]
     fn errors_carry_the_line() {
-        assert!(error("[lan]\n\nport = 70000\n").starts_with("line 3: "));
-        assert!(error("[lan]\ncolour = 1\n").starts_with("line 2: unknown field"));
+        assert!(error("[lan]\n\nport = 70000\n").starts_with("line 3: lan.port: "));
+        assert!(error("[lan]\ncolour = 1\n").contains("unknown field"));
         assert!(error("[LAN]\n").starts_with("line 1: unknown field"));
         assert!(error("[lan]\ninterface = \"a\"\naddress = \"1.2.3\"\n").starts_with("line 3: "));
-        assert!(error("[wan]\ninterface = \"a b\"").starts_with("line 2: not an interface name"));
+        assert!(error("[wan]\ninterface = \"a b\"").starts_with("line 2: wan.interface: not an"));
         assert!(error("\n[wan\n").starts_with("line 2: "));
     }
 
@@ -399,11 +476,91 @@ mod tests {
         assert!(error("[lan]\ninterface = \"lo\"").contains("reserved"));
     }
 
+    /// Each setting at and beyond its ends: the error has the line and the key.
+    #[test]
+    fn extremes_are_refused_by_line_and_key() {
+        for (section, key, values) in [
+            (
+                "lan",
+                "interface",
+                &["\"\"", "\"0123456789abcdef\"", "\"a/b\"", "5"][..],
+            ),
+            (
+                "lan",
+                "address",
+                &[
+                    "\"127.0.0.1/8\"",
+                    "\"224.0.0.1/24\"",
+                    "\"0.0.0.1/8\"",
+                    "\"10.0.0.1/31\"",
+                    "\"10.0.0.1\"",
+                    "\"169.254.1.1/24\"",
+                    "\"10.0.0.255/24\"",
+                ][..],
+            ),
+            (
+                "lan",
+                "address6",
+                &["\"fe80::1/64\"", "\"fd00::/64\"", "\"fd00::1/128\""][..],
+            ),
+            (
+                "lan",
+                "port",
+                &["0", "53", "-1", "65536", "\"x\"", "9999999999999999999999"][..],
+            ),
+            ("wan", "interface", &["\"lo\"", "\"lan0\"", "\".a\""][..]),
+            ("wan", "router_port", &["0", "53", "7002", "65536"][..]),
+            (
+                "virtual",
+                "v4",
+                &[
+                    "\"127.0.0.0/8\"",
+                    "\"0.0.0.0/8\"",
+                    "\"224.0.0.0/8\"",
+                    "\"198.18.0.1/15\"",
+                    "\"10.0.0.0/7\"",
+                    "\"10.0.0.0/21\"",
+                    "\"192.0.0.0/8\"",
+                ][..],
+            ),
+            (
+                "users",
+                "router",
+                &["0", "\"root\"", "\"\"", "-1", "4294967296", "1.5"][..],
+            ),
+            ("users", "gateway", &["0", "\"root\"", "\"ramson\""][..]),
+            (
+                "paths",
+                "state_dir",
+                &["\"\"", "\"a\"", "\"/\"", "\"/a/../b\""][..],
+            ),
+            ("paths", "stream_sock", &["\"\"", "\"a.sock\"", "7"][..]),
+            (
+                "paths",
+                "admin_sock",
+                &["\"/run/ramson/stream.sock\"", "\"x\""][..],
+            ),
+            ("limits", "flows", &["0", "16385", "-1", "\"many\""][..]),
+            ("limits", "flows_per_client", &["0", "513", "1e3"][..]),
+        ] {
+            for value in values {
+                let said = error(&format!("# first\n[{section}]\n{key} = {value}\n"));
+                let named = said.contains(&format!("{section}.{key}"));
+                assert!(
+                    said.starts_with("line 3: ") && named,
+                    "{key} = {value}: {said}"
+                );
+            }
+        }
+        let long = format!("[paths]\nadmin_sock = \"/{}\"", "a".repeat(107));
+        assert!(error(&long).starts_with("line 2: paths.admin_sock is longer"));
+    }
+
     #[test]
     fn users_are_names_or_numbers_but_never_root() {
-        let config = Config::parse("[users]\nrouter = 1002\ngateway = \"root\"").unwrap();
+        let config = Config::parse("[users]\nrouter = 1002").unwrap();
         assert_eq!(config.users.router.resolve(), Ok((1002, 1002)));
-        assert!(config.users.gateway.resolve().is_err());
+        assert!(User::Name("root".into()).resolve().is_err());
         assert!(User::Name("no such user".into()).resolve().is_err());
     }
 }

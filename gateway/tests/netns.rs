@@ -310,6 +310,10 @@ fn without_privileges(world: &World) {
     for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
         assert_eq!(u64::from_str_radix(value(set), 16), Ok(0), "{set}");
     }
+    // What no set-user-id program could bring back: more than the supervisor's own six.
+    let bounding = u64::from_str_radix(value("CapBnd:"), 16).unwrap();
+    let kept = [1, 5, 6, 7, 10, 12].map(|n| 1 << n).iter().sum::<u64>();
+    assert_eq!(bounding & !kept, 0, "{bounding:x}");
     assert_eq!((value("NoNewPrivs:"), value("Groups:")), ("1", ""));
 }
 
