@@ -165,17 +165,25 @@ impl Dns {
             };
             let dns = Rc::clone(&self);
             tokio::task::spawn_local(async move {
-                // A client that is late or gone just ends.
-                let _ = dns.serve_stream(stream, from.ip()).await;
-                drop(permit);
+                tokio::select! {
+                    // A client that is late or gone just ends.
+                    _ = dns.serve_stream(stream, from.ip(), &permit) => {}
+                    () = permit.taken() => {}
+                }
             });
         }
     }
 
-    async fn serve_stream(&self, mut stream: TcpStream, from: IpAddr) -> io::Result<()> {
+    async fn serve_stream(
+        &self,
+        mut stream: TcpStream,
+        from: IpAddr,
+        permit: &Permit,
+    ) -> io::Result<()> {
         let mut buf = Vec::new();
         for _ in 0..TCP_QUERIES_MAX {
             timeout(TCP_TIMEOUT, read_query(&mut stream, &mut buf)).await??;
+            permit.touch(now());
             let Some(bytes) = self.answer(&buf, from, Transport::Tcp) else {
                 return Ok(());
             };
