@@ -159,7 +159,7 @@ impl Outbox {
         let data = matches!(
             cmd,
             LinkCmd::Send {
-                class: Class::Own | Class::Transit,
+                class: Class::Own | Class::Answer | Class::Transit,
                 ..
             }
         );

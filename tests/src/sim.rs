@@ -16,7 +16,7 @@ use check::Checks;
 use node::Node;
 use ramson_proto::rng::Rng;
 use ramson_proto::router::input::LinkDown;
-use ramson_proto::router::output::Output;
+use ramson_proto::router::output::{Class, Output};
 use ramson_proto::time::{Date, Instant, Now};
 use ramson_proto::trace;
 use ramson_proto::wire::hash::RouterHash;
@@ -304,7 +304,7 @@ impl Sim {
                     }
                 }
             } else if let Some((to, message)) = self.nodes[i].shard_output(now) {
-                self.transmit(i, to, message);
+                self.transmit(i, to, Class::Transit, message);
             } else {
                 break;
             }

@@ -30,23 +30,56 @@ pub const NTCP2_PART2_MAX: usize = 16 * 1024;
 pub const NTCP2_FRAME_TARGET: usize = 16 * 1024;
 /// Messages that are packed into one frame, however small they are.
 pub const NTCP2_FRAME_MESSAGES: usize = 128;
-/// Handshake values remembered against replay; the oldest is forgotten.
-pub const NTCP2_REPLAY_MAX: usize = 8192;
+/// Handshake values remembered against replay; the oldest is forgotten. More than there can be
+/// within their time.
+pub const NTCP2_REPLAY_MAX: usize = 16_384;
+/// Handshakes of callers that are begun in a second; further ones are closed.
+pub const HANDSHAKES_PER_SECOND: u64 = 100;
 /// Bytes that wait to be sent on one link, with what each message costs beyond its body; the oldest
 /// of the lowest class are dropped.
 pub const LINK_QUEUE_BYTES: usize = 256 * 1024;
+/// Bytes that wait on all links, sealed ones included, above which others' messages are dropped
+/// for a link on which more than [`LINK_BYTES_WHEN_FULL`] wait.
+pub const LINKS_BYTES: usize = 24 * 1024 * 1024;
+/// See [`LINKS_BYTES`].
+pub const LINK_BYTES_WHEN_FULL: usize = 8 * 1024;
 /// Sealed bytes handed to the shell and not written yet, above which a link seals no more.
 pub const LINK_UNSENT_HIGH: usize = 64 * 1024;
-/// Routers without a link that messages wait for; one more target is refused.
+/// Routers without a link that messages wait for; one more target is refused, or takes the place
+/// of one that is not our own business if it is.
 pub const LINK_WAIT_TARGETS: usize = 256;
+/// Of those, routers that transit waits for; and those that the transit of one router does.
+pub const LINK_WAIT_TRANSIT: usize = 96;
+/// See [`LINK_WAIT_TRANSIT`].
+pub const LINK_WAIT_PER_CAUSE: usize = 16;
+/// Of those, routers that answers we owe wait for.
+pub const LINK_WAIT_ANSWERS: usize = 64;
+/// Routers whose transit makes us dial that are told apart; the one quiet for longest is forgotten.
+pub const LINK_CAUSES: usize = 1024;
 /// Bytes that wait for one router without a link, counted alike; the oldest are dropped.
 pub const LINK_WAIT_BYTES: usize = 16 * 1024;
-/// Connections under way in each direction; one more is refused.
+/// Connections under way in each direction; one more is refused. A dial of our own takes the place
+/// of one that others caused.
 pub const LINK_PENDING_MAX: usize = 256;
-/// Inbound connections of one address that have not finished their handshake.
+/// Of the dials, those that transit caused.
+pub const LINK_DIALS_TRANSIT: usize = 96;
+/// Of the dials, those that answers we owe caused.
+pub const LINK_DIALS_ANSWERS: usize = 64;
+/// Inbound connections of one host (an IPv4 address, an IPv6 /64) that have not finished their
+/// handshake.
 pub const LINK_PENDING_PER_IP: usize = 8;
-/// Addresses whose connection rate is remembered; the oldest is forgotten.
-pub const LINK_GUARD_IPS: usize = 4096;
+/// The same of one block (an IPv4 /24, an IPv6 /48).
+pub const LINK_PENDING_PER_BLOCK: usize = 32;
+/// Established inbound links of one host: a 64th of all, or so many. Above, an idle one of the same
+/// host gives way, or the new one is refused.
+pub const LINKS_PER_IP_MIN: usize = 8;
+/// The same of one block: a 16th of all, or so many.
+pub const LINKS_PER_BLOCK_MIN: usize = 32;
+/// Hosts and blocks whose connections are remembered; some of the oldest that are not connected are
+/// forgotten.
+pub const LINK_GUARD_SOURCES: usize = 8192;
+/// Routers whose messages to the router itself are metered; the one quiet for longest is forgotten.
+pub const LINK_METERED: usize = 2048;
 /// Addresses of one router that a dial tries.
 pub const LINK_DIAL_ADDRESSES: usize = 2;
 /// Own inbound tunnels whose last hop's link is kept alive.
@@ -55,6 +88,9 @@ pub const LINK_OWN_TUNNELS: usize = 1024;
 const _: () = assert!(ROUTER_INFO_MAX + 64 < NTCP2_PART2_MAX);
 const _: () = assert!(I2NP_BODY_MAX + 64 < 65_519);
 const _: () = assert!(I2NP_BODY_MAX < LINK_QUEUE_BYTES);
+const _: () = assert!(2 * (LINK_WAIT_TRANSIT + LINK_WAIT_ANSWERS) < 3 * LINK_WAIT_TARGETS);
+const _: () = assert!(2 * (LINK_DIALS_TRANSIT + LINK_DIALS_ANSWERS) < 3 * LINK_PENDING_MAX);
+const _: () = assert!(LINK_GUARD_SOURCES > 8 * LINK_PENDING_MAX);
 
 // --- relay --------------------------------------------------------------------------------------
 

@@ -19,15 +19,17 @@ mod load;
 pub mod ntcp2;
 mod peers;
 pub mod queue;
+mod room;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
 use crate::crypto::x25519::PrivateKey;
+use crate::relay::limit::PerPeer;
 use crate::relay::shard::Shard;
 use crate::rng::Rng;
 use crate::router::input::{LinkDown, LinkEvent};
-use crate::router::output::LinkCmd;
+use crate::router::output::{Class, LinkCmd};
 use crate::time::{Instant, Now};
 use crate::wire::hash::{RouterHash, TunnelId};
 use crate::wire::router_info::RouterInfo;
@@ -112,14 +114,22 @@ pub struct LinkStats {
     pub messages_in: u64,
     /// Messages that expired before they came.
     pub expired_in: u64,
-    /// Messages dropped before sending: transit, own, control.
+    /// Messages dropped before sending: transit, answers, own, control.
     pub dropped: Drops,
-    /// Inbound connections refused before their handshake.
+    /// Inbound connections refused before their handshake, or for want of room after it.
     pub refused: u64,
+    /// Messages for the router that came too fast from one peer.
+    pub flooded: u64,
     /// Inbound handshakes that failed.
     pub failed_in: u64,
     /// Dials that failed.
     pub failed_out: u64,
+}
+
+/// A dial under way, and whose business it is.
+struct Dial {
+    socket: SocketId,
+    class: Class,
 }
 
 /// The links of one node and the transit tunnels of their thread.
@@ -132,13 +142,17 @@ pub struct Links {
     shard: Shard,
     conns: BTreeMap<SocketId, Conn>,
     peers: BTreeMap<RouterHash, PeerLinks>,
-    dials: BTreeMap<RouterHash, SocketId>,
+    dials: BTreeMap<RouterHash, Dial>,
     own: BTreeMap<TunnelId, RouterHash>,
     waiting: Waiting,
     guard: Guard,
+    to_router: PerPeer,
     load: LoadMeter,
     replay: ReplayCache,
     timers: BTreeSet<(Instant, SocketId)>,
+    /// Bytes in all queues of links, and sealed ones that are not written.
+    queued: usize,
+    unsent: usize,
     dirty: BTreeSet<SocketId>,
     out: VecDeque<LinksOutput>,
     next_socket: u64,
@@ -167,10 +181,13 @@ impl Links {
             dials: BTreeMap::new(),
             own: BTreeMap::new(),
             waiting: Waiting::default(),
-            guard: Guard::default(),
+            guard: Guard::new(config.links_max),
+            to_router: PerPeer::new(deliver::TO_ROUTER, crate::limits::LINK_METERED),
             load: LoadMeter::default(),
             replay: ReplayCache::default(),
             timers: BTreeSet::new(),
+            queued: 0,
+            unsent: 0,
             dirty: BTreeSet::new(),
             out: VecDeque::new(),
             next_socket: 1,
@@ -195,7 +212,13 @@ impl Links {
         _rng: &mut Rng,
         remote: SocketAddr,
     ) -> Option<SocketId> {
-        if self.peers.len() >= self.links_max || !self.guard.accept(now.mono, remote.ip()) {
+        let ip = remote.ip();
+        if !self.guard.accept(now.mono, ip) {
+            self.stats.refused += 1;
+            return None;
+        }
+        if !self.may_become_link(now, ip) {
+            self.guard.done(ip);
             self.stats.refused += 1;
             return None;
         }
@@ -237,6 +260,7 @@ impl Links {
     /// taken all outputs: bytes of outputs not taken are not counted.
     pub fn handle_written(&mut self, now: Now, rng: &mut Rng, s: SocketId, queued: usize) {
         if let Some(conn) = self.conns.get_mut(&s) {
+            self.unsent = self.unsent - conn.unsent + queued;
             conn.unsent = queued;
             conn.progress = now.mono;
             self.dirty.insert(s);
@@ -250,6 +274,7 @@ impl Links {
             LinkCmd::Dial(info) => self.dial(now, rng, &info),
             LinkCmd::NoRouter(peer) => {
                 if !self.dials.contains_key(&peer) {
+                    self.waiting.not_found(now.mono, peer);
                     self.waiting.forget(&peer, &mut self.stats.dropped);
                 }
             }
@@ -361,8 +386,15 @@ impl Links {
         let conn = self.conns.remove(&s)?;
         self.timers.remove(&(conn.timer, s));
         self.dirty.remove(&s);
-        if matches!(conn.state, State::Answering(_) | State::Tarpit { .. }) {
-            self.guard.done(conn.remote.ip());
+        self.unsent -= conn.unsent;
+        if let State::Open(link) = &conn.state {
+            self.queued -= link.established.queue.bytes();
+        }
+        let ip = conn.remote.ip();
+        match &conn.state {
+            State::Answering(_) | State::Tarpit { .. } => self.guard.done(ip),
+            State::Open(link) if link.inbound => self.guard.link_down(ip),
+            State::Open(_) | State::Connecting { .. } | State::Dialling { .. } => {}
         }
         Some(conn)
     }
@@ -385,6 +417,7 @@ impl Links {
     fn write(&mut self, s: SocketId, bytes: Vec<u8>) {
         if let Some(conn) = self.conns.get_mut(&s) {
             conn.unsent += bytes.len();
+            self.unsent += bytes.len();
         }
         self.stats.bytes_out += bytes.len() as u64;
         self.out.push_back(LinksOutput::Write { socket: s, bytes });

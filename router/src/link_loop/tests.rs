@@ -5,14 +5,16 @@ use ramson_proto::crypto::sig::SigningKey;
 use ramson_proto::crypto::x25519::PrivateKey;
 use ramson_proto::router::input::{Direction, LinkDown};
 use ramson_proto::router::output::Class;
-use ramson_proto::wire::hash::{MessageId, RouterHash, base64};
-use ramson_proto::wire::i2np::{Message, kind};
+use ramson_proto::wire::hash::{MessageId, RouterHash, TunnelId, base64};
+use ramson_proto::wire::i2np::tunnel::TunnelGateway;
 use ramson_proto::wire::identity::{KeysAndCert, RouterIdentity};
 use ramson_proto::wire::mapping::Mapping;
 use ramson_proto::wire::router_address::RouterAddress;
 use ramson_proto::wire::router_info::RouterInfo;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+
+const OWN: TunnelId = TunnelId(1);
 
 struct Node {
     info: Arc<RouterInfo>,
@@ -40,7 +42,10 @@ fn config(listen: SocketAddr) -> LinksConfig {
         options,
     };
     let mut options = Mapping::new();
-    options.set("netId", "77");
+    options
+        .set("netId", "77")
+        .set("router.version", "0.9.67")
+        .set("caps", "LR");
     let identity = RouterIdentity(keys);
     let wall = clock::now().wall;
     let info = RouterInfo::build(&identity, wall, &[address], &options, &signing).unwrap();
@@ -87,13 +92,12 @@ fn node(ip: &str, room: usize) -> Node {
 }
 
 impl Node {
+    /// Sends what comes to a tunnel of the receiver's own, which alone is not metered.
     fn send(&self, to: RouterHash, id: u32, n: usize) {
-        let message = Message {
-            kind: kind::DATA,
-            id: MessageId(id),
-            expires: clock::now().wall + Duration::from_secs(60),
-            body: vec![id as u8; n],
-        };
+        let inner = vec![id as u8; n - 6];
+        let expires = clock::now().wall + Duration::from_secs(60);
+        let gateway = TunnelGateway { id: OWN, inner };
+        let message = gateway.to_message(MessageId(id), expires).unwrap();
         let class = Class::Own;
         let cmd = LinkCmd::Send { to, class, message };
         self.cmds.blocking_send(cmd).unwrap();
@@ -108,6 +112,14 @@ impl Node {
         }
     }
 
+    /// Makes the tunnel, and waits until it is there.
+    fn install(&mut self, from: RouterHash) {
+        let own = LinkCmd::InstallOwn { id: OWN, from };
+        self.cmds.blocking_send(own).unwrap();
+        self.send(self.info.hash(), 0, 6);
+        assert_eq!(self.message(), (0, 6));
+    }
+
     fn message(&mut self) -> (u32, usize) {
         match self.event() {
             LinkEvent::I2np { message, .. } => (message.id.0, message.body.len()),
@@ -118,6 +130,8 @@ impl Node {
 
 fn linked(ip: &str, room: usize) -> (Node, Node) {
     let (mut a, mut b) = (node(ip, 1024), node(ip, room));
+    a.install(b.info.hash());
+    b.install(a.info.hash());
     let dial = LinkCmd::Dial(b.info.clone());
     a.cmds.blocking_send(dial).unwrap();
     let up = |event: LinkEvent, expected: Direction| match event {

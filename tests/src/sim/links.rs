@@ -3,7 +3,7 @@
 
 use super::{Event, Sight, Sim};
 use ramson_proto::router::input::{Direction, LinkDown, LinkEvent};
-use ramson_proto::router::output::LinkCmd;
+use ramson_proto::router::output::{Class, LinkCmd};
 use ramson_proto::wire::hash::RouterHash;
 use ramson_proto::wire::i2np::{Message, kind};
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl Sim {
         self.nodes[from].router.handle_link(now, outbound);
         for (node, peer) in [(from, b), (to, a)] {
             for m in self.nodes[node].waiting.remove(&peer).unwrap_or_default() {
-                self.transmit(node, peer, m);
+                self.transmit(node, peer, Class::Own, m);
             }
         }
         self.drain(to);
@@ -90,7 +90,7 @@ impl Sim {
                         .handle_link(now, LinkEvent::I2np { from: to, message });
                 }
             }
-            LinkCmd::Send { to, message, .. } => self.transmit(i, to, message),
+            LinkCmd::Send { to, class, message } => self.transmit(i, to, class, message),
             LinkCmd::Close { peer, reason } => self.close(i, peer, reason),
             LinkCmd::InstallHop(hop) => self.nodes[i].shard.install(now, hop),
             LinkCmd::RemoveHop(id) => self.nodes[i].shard.remove(id),
@@ -158,7 +158,7 @@ impl Sim {
     }
 
     /// Puts a message on a link; without a link it waits for one.
-    pub(super) fn transmit(&mut self, from: usize, to: RouterHash, message: Message) {
+    pub(super) fn transmit(&mut self, from: usize, to: RouterHash, class: Class, message: Message) {
         let now = self.now();
         if self.seize(from, to, &message) {
             return;
@@ -168,7 +168,7 @@ impl Sim {
             let first = node.hold(to, message);
             if first {
                 node.router
-                    .handle_link(now, LinkEvent::WantRouter { peer: to });
+                    .handle_link(now, LinkEvent::WantRouter { peer: to, class });
             }
             return;
         }

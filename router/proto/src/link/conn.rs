@@ -54,6 +54,8 @@ pub struct Link {
     pub inbound: bool,
     /// The data phase.
     pub established: Established,
+    /// When the peer's clock was last reported.
+    pub clock_told: Option<Instant>,
     /// Set when a newer link took its place: when it ends at the latest.
     pub lingers: Option<Instant>,
 }

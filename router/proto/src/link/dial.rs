@@ -4,10 +4,12 @@ use super::conn::{Conn, HANDSHAKE, State};
 use super::ntcp2::handshake::initiator::{Draw, Initiator, Target};
 use super::ntcp2::handshake::{HandshakeError, Step};
 use super::peers::NewLink;
-use super::{Links, LinksOutput, SocketId};
+use super::waiting::is_own;
+use super::{Dial, Links, LinksOutput, SocketId};
 use crate::limits;
 use crate::rng::Rng;
 use crate::router::input::{LinkDown, LinkEvent};
+use crate::router::output::Class;
 use crate::time::Now;
 use crate::wire::hash::RouterHash;
 use crate::wire::router_address::Ntcp2Address;
@@ -32,19 +34,50 @@ impl Links {
         let Some(first) = addresses.pop() else {
             return self.no_link(now, &peer, LinkDown::NoAddress);
         };
-        if self.dials.len() >= limits::LINK_PENDING_MAX {
-            return self.no_link(now, &peer, LinkDown::Unreachable);
+        let class = self.waiting.class(now.mono, &peer);
+        if !self.has_room_to_dial(now, class) || !self.has_room_for_link(now, rng, class) {
+            return self.no_link(now, &peer, LinkDown::NoRoom);
         }
-        if self.peers.len() >= self.links_max {
-            self.evict(now, rng);
+        self.connect(now, peer, class, first, addresses);
+    }
+
+    /// Whether one more dial of this class may begin; for our own one of the others' gives way.
+    fn has_room_to_dial(&mut self, now: Now, class: Class) -> bool {
+        let full = self.dials.len() >= limits::LINK_PENDING_MAX;
+        let same = self.dials.values().filter(|d| d.class == class).count();
+        match class {
+            Class::Transit => !full && same < limits::LINK_DIALS_TRANSIT,
+            Class::Answer => !full && same < limits::LINK_DIALS_ANSWERS,
+            Class::Own | Class::Control => !full || self.displace_dial(now),
         }
-        self.connect(now, peer, first, addresses);
+    }
+
+    fn displace_dial(&mut self, now: Now) -> bool {
+        let others = self.dials.iter().filter(|(_, d)| !is_own(d.class));
+        let first = others.min_by_key(|(_, d)| (d.class, d.socket));
+        let Some(peer) = first.map(|(peer, _)| *peer) else {
+            return false;
+        };
+        self.cancel_dial(&peer);
+        self.no_link(now, &peer, LinkDown::NoRoom);
+        true
+    }
+
+    /// Whether there may be one more link. Ours takes the place of the one that was used the
+    /// longest ago, one that others want only of one that is idle.
+    fn has_room_for_link(&mut self, now: Now, rng: &mut Rng, class: Class) -> bool {
+        if self.peers.len() < self.links_max {
+            return true;
+        }
+        // Our own tunnels need their links, however many there are.
+        self.evict(now, rng, None, !is_own(class)) || is_own(class)
     }
 
     fn connect(
         &mut self,
         now: Now,
         peer: RouterHash,
+        class: Class,
         address: Ntcp2Address,
         rest: Vec<Ntcp2Address>,
     ) {
@@ -56,7 +89,7 @@ impl Links {
             rest,
         };
         self.insert(s, Conn::new(now.mono, addr, state));
-        self.dials.insert(peer, s);
+        self.dials.insert(peer, Dial { socket: s, class });
         self.waiting.dialling(&peer);
         self.out.push_back(LinksOutput::Connect { socket: s, addr });
     }
@@ -96,9 +129,9 @@ impl Links {
         let State::Connecting { peer, mut rest, .. } = conn.state else {
             return;
         };
-        self.dials.remove(&peer);
+        let class = self.dials.remove(&peer).map_or(Class::Control, |d| d.class);
         match rest.pop() {
-            Some(next) => self.connect(now, peer, next, rest),
+            Some(next) => self.connect(now, peer, class, next, rest),
             None => {
                 self.stats.failed_out += 1;
                 self.no_link(now, &peer, LinkDown::Unreachable);
@@ -158,7 +191,9 @@ impl Links {
     }
 
     fn no_link(&mut self, now: Now, peer: &RouterHash, why: LinkDown) {
-        self.waiting.failed(now.mono, *peer);
+        if why != LinkDown::NoRoom {
+            self.waiting.failed(now.mono, *peer);
+        }
         self.waiting.forget(peer, &mut self.stats.dropped);
         if !self.peers.contains_key(peer) {
             self.event(LinkEvent::Down { peer: *peer, why });

@@ -25,4 +25,12 @@ pub mod reason {
     pub const FRAMING: u8 = 9;
     /// A block is malformed.
     pub const PAYLOAD: u8 = 10;
+    /// What the third message of the handshake says is not acceptable.
+    pub const MESSAGE_3: u8 = 13;
+    /// A frame was begun and not finished.
+    pub const FRAME_TIMEOUT: u8 = 14;
+    /// The NTCP2 address of the RouterInfo is not sound.
+    pub const ADDRESS: u8 = 16;
+    /// Not wanted; said to those who call from elsewhere than they publish.
+    pub const BANNED: u8 = 17;
 }

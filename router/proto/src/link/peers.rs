@@ -5,12 +5,12 @@ use super::conn::{Conn, Link, State};
 use super::ntcp2::established::Established;
 use super::ntcp2::frame::Session;
 use super::ntcp2::handshake::responder::{Around, Draw};
-use super::ntcp2::handshake::{SKEW_MAX, Step};
+use super::ntcp2::handshake::{HandshakeError, SKEW_MAX, Step};
 use super::ntcp2::reason;
 use super::{Links, LinksOutput, SocketId};
 use crate::rng::Rng;
 use crate::router::input::{Direction, LinkDown, LinkEvent};
-use crate::time::{Instant, Now};
+use crate::time::Now;
 use crate::wire::hash::RouterHash;
 use crate::wire::router_info::RouterInfo;
 use core::time::Duration;
@@ -73,6 +73,8 @@ impl Links {
         let mut around = Around {
             local: &self.local,
             replay: &mut self.replay,
+            handshakes: &mut self.guard.handshakes,
+            remote: conn.remote.ip(),
             now,
         };
         match old.read(&mut around, || Draw::new(rng), bytes) {
@@ -81,15 +83,22 @@ impl Links {
                 *state = Some(Box::new(next));
                 self.write(s, message2);
             }
-            Ok(Step::Done(done)) => {
-                let link = NewLink {
-                    peer: done.info.hash(),
-                    info: Some(done.info),
-                    session: done.session,
-                    skew: done.skew,
-                };
-                self.link_up(now, rng, s, link);
-                self.read_link(now, rng, s, &[]);
+            Ok(Step::Done(done)) => match done.info {
+                Ok(info) => {
+                    let link = NewLink {
+                        peer: info.hash(),
+                        info: Some(info),
+                        session: done.session,
+                        skew: done.skew,
+                    };
+                    self.link_up(now, rng, s, link);
+                    self.read_link(now, rng, s, &[]);
+                }
+                Err(reason) => self.send_away(now, rng, s, done.session, reason),
+            },
+            Err(HandshakeError::Busy) => {
+                self.stats.refused += 1;
+                self.close(s);
             }
             Err(_) => {
                 self.stats.failed_in += 1;
@@ -97,6 +106,18 @@ impl Links {
                 self.guard.failed(remote);
                 self.enter_tarpit(now, rng, s, None);
             }
+        }
+    }
+
+    /// The caller proved who he is, but is not acceptable: he is told why.
+    fn send_away(&mut self, now: Now, rng: &mut Rng, s: SocketId, session: Session, reason: u8) {
+        self.stats.failed_in += 1;
+        let frame = Established::new(session, now.mono).terminate(now, rng, reason);
+        if let Some(frame) = frame {
+            self.write(s, frame);
+        }
+        if let Some(conn) = self.close(s) {
+            self.guard.failed(conn.remote.ip());
         }
     }
 
@@ -141,15 +162,19 @@ impl Links {
         let Some(conn) = self.conns.get_mut(&s) else {
             return;
         };
-        if inbound {
-            self.guard.done(conn.remote.ip());
-        }
+        let ip = conn.remote.ip();
         conn.state = State::Open(Box::new(Link {
             peer,
             inbound,
             established: Established::new(new.session, now.mono),
+            clock_told: None,
             lingers: None,
         }));
+        if inbound {
+            self.guard.done(ip);
+            // Before all that may close the link again.
+            self.guard.link_up(now.mono, ip);
+        }
         if !inbound || new.skew.abs() >= super::deliver::SKEW_REPORTED {
             self.event(LinkEvent::Skew {
                 from: peer,
@@ -160,6 +185,10 @@ impl Links {
         if new.skew.abs() > SKEW_MAX {
             self.stats.failed_in += 1;
             return self.say_goodbye(now, rng, s, reason::SKEW);
+        }
+        if inbound && !self.make_room_for_caller(now, rng, &peer, ip) {
+            self.stats.refused += 1;
+            return self.say_goodbye(now, rng, s, reason::NORMAL);
         }
         if inbound {
             self.cancel_dial(&peer);
@@ -179,18 +208,16 @@ impl Links {
             direction: direction(inbound),
             info: new.info,
         });
-        if let Some(link) = self.conns.get_mut(&s).and_then(Conn::link) {
-            let queue = &mut link.established.queue;
-            let drops = &mut self.stats.dropped;
-            self.waiting.release(now.mono, &peer, queue, drops);
+        for (class, message) in self.waiting.release(&peer) {
+            self.with_queue(s, |q, drops| q.push(now.mono, class, message, drops));
         }
         self.dirty.insert(s);
         self.rearm(s, now.mono + CHECK);
     }
 
-    fn cancel_dial(&mut self, peer: &RouterHash) {
-        if let Some(s) = self.dials.remove(peer) {
-            self.close(s);
+    pub(super) fn cancel_dial(&mut self, peer: &RouterHash) {
+        if let Some(dial) = self.dials.remove(peer) {
+            self.close(dial.socket);
         }
     }
 
@@ -227,10 +254,8 @@ impl Links {
             return;
         };
         let mut queue = core::mem::take(&mut link.established.queue);
-        if let Some(link) = self.conns.get_mut(&to).and_then(Conn::link) {
-            queue.move_to(&mut link.established.queue, &mut self.stats.dropped);
-            self.dirty.insert(to);
-        }
+        self.queued -= queue.bytes();
+        self.with_queue(to, |q, drops| queue.move_to(q, drops));
     }
 
     /// Writes a termination and closes, without touching the table of peers.
@@ -265,7 +290,7 @@ impl Links {
             last: None,
         };
         self.insert(s, Conn::new(now.mono, remote, state));
-        self.guard.resume(remote.ip());
+        self.guard.resume(now.mono, remote.ip());
         self.enter_tarpit(now, rng, s, frame);
     }
 
@@ -322,23 +347,6 @@ impl Links {
         }
     }
 
-    /// Closes the link that was used the longest ago, unless our own tunnels need it.
-    pub(super) fn evict(&mut self, now: Now, rng: &mut Rng) {
-        let mut oldest: Option<(Instant, SocketId)> = None;
-        for (s, conn) in &self.conns {
-            if let State::Open(link) = &conn.state
-                && !self.needed(&link.peer)
-            {
-                let used = (link.established.used(), *s);
-                oldest = Some(oldest.map_or(used, |o| o.min(used)));
-            }
-        }
-        if let Some((_, s)) = oldest {
-            let why = LinkDown::Terminated(reason::NORMAL);
-            self.end(now, rng, s, reason::NORMAL, why);
-        }
-    }
-
     /// Whether the peer is the last hop of one of our inbound tunnels.
     fn needed(&self, peer: &RouterHash) -> bool {
         self.own.values().any(|from| from == peer)
@@ -354,6 +362,11 @@ impl Links {
         };
         if link.lingers.is_some() {
             return self.end(now, rng, s, reason::NORMAL, LinkDown::Replaced);
+        }
+        let begun = link.established.begun();
+        if begun.is_some_and(|at| now.mono.since(at) >= STUCK) {
+            let why = LinkDown::Terminated(reason::FRAME_TIMEOUT);
+            return self.end(now, rng, s, reason::FRAME_TIMEOUT, why);
         }
         if conn.unsent > 0 && now.mono.since(conn.progress) >= STUCK {
             self.out.push_back(LinksOutput::Close { socket: s });

@@ -1,4 +1,4 @@
-//! What waits to be sent on one link: three classes, bounded in bytes and in age.
+//! What waits to be sent on one link: one queue for each class, bounded in bytes and in age.
 //!
 //! Higher classes go first, each class in order. When the bound is reached the oldest messages of
 //! the lowest class make room; a message whose class is lower than all that wait is refused.
@@ -18,19 +18,24 @@ const OVERHEAD: usize = 96;
 const _: () = assert!(size_of::<(Instant, Message)>() <= OVERHEAD - 24);
 
 /// How long a message of each class may wait.
-const AGE_MAX: [Duration; 3] = [
+const AGE_MAX: [Duration; CLASSES] = [
     Duration::from_millis(1500),
+    Duration::from_millis(3000),
     Duration::from_millis(3000),
     Duration::from_millis(8000),
 ];
 
+/// All of [`Class`], the lowest first.
+const ALL: [Class; CLASSES] = [Class::Transit, Class::Answer, Class::Own, Class::Control];
+const CLASSES: usize = 4;
+
 /// Dropped messages by [`Class`].
-pub type Drops = [u64; 3];
+pub type Drops = [u64; CLASSES];
 
 /// The send queue of one link.
 #[derive(Default)]
 pub struct SendQueue {
-    classes: [VecDeque<(Instant, Message)>; 3],
+    classes: [VecDeque<(Instant, Message)>; CLASSES],
     bytes: usize,
 }
 
@@ -89,8 +94,7 @@ impl SendQueue {
 
     /// Empties the queue into the queue of another link, in order.
     pub fn move_to(&mut self, other: &mut Self, drops: &mut Drops) {
-        let classes = [Class::Transit, Class::Own, Class::Control];
-        for (class, q) in classes.into_iter().zip(&mut self.classes) {
+        for (class, q) in ALL.into_iter().zip(&mut self.classes) {
             for (at, message) in q.drain(..) {
                 other.push(at, class, message, drops);
             }
@@ -140,13 +144,13 @@ mod tests {
         q.push(now, Class::Transit, message(1, big), &mut drops);
         q.push(now, Class::Transit, message(2, big), &mut drops);
         q.push(now, Class::Own, message(3, 100), &mut drops);
-        assert_eq!(drops, [1, 0, 0]);
+        assert_eq!(drops, [1, 0, 0, 0]);
         q.push(now, Class::Control, message(4, big), &mut drops);
-        assert_eq!(drops, [2, 0, 0]);
+        assert_eq!(drops, [2, 0, 0, 0]);
         q.push(now, Class::Control, message(5, big), &mut drops);
-        assert_eq!(drops, [2, 1, 0]);
+        assert_eq!(drops, [2, 0, 1, 0]);
         q.push(now, Class::Own, message(6, 100), &mut drops);
-        assert_eq!(drops, [2, 2, 0]);
+        assert_eq!(drops, [2, 0, 2, 0]);
         assert_eq!(ids(&mut q, now, &mut drops), [4, 5]);
         assert_eq!(q.bytes(), 0);
     }
@@ -159,7 +163,7 @@ mod tests {
         let later = Instant(0) + Duration::from_secs(2);
         q.push(later, Class::Transit, message(3, 10), &mut drops);
         assert_eq!(ids(&mut q, later, &mut drops), [2, 3]);
-        assert_eq!(drops, [1, 0, 0]);
+        assert_eq!(drops, [1, 0, 0, 0]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Whole nodes against each other in memory under virtual time.
 
+mod shares;
 mod world;
 
 use super::ntcp2::reason;
@@ -63,9 +64,9 @@ fn what_waits_is_bounded_in_bytes_time_and_targets() {
     for n in 0..20 {
         w.send(0, 1, Class::Own, message(n, 1024));
     }
-    assert_eq!(w.nodes[0].stats().dropped, [0, 6, 0]);
+    assert_eq!(w.nodes[0].stats().dropped, [0, 0, 6, 0]);
     w.run(SECOND * 6);
-    assert_eq!(w.nodes[0].stats().dropped, [0, 20, 0]);
+    assert_eq!(w.nodes[0].stats().dropped, [0, 0, 20, 0]);
     for n in 0..limits::LINK_WAIT_TARGETS as u32 + 5 {
         let mut hash = RouterHash::default();
         hash.0[..4].copy_from_slice(&n.to_be_bytes());
@@ -78,9 +79,9 @@ fn what_waits_is_bounded_in_bytes_time_and_targets() {
             },
         );
     }
-    assert_eq!(w.nodes[0].stats().dropped, [0, 25, 0]);
+    assert_eq!(w.nodes[0].stats().dropped, [0, 0, 25, 0]);
     w.cmd(0, LinkCmd::NoRouter(RouterHash::default()));
-    assert_eq!(w.nodes[0].stats().dropped, [0, 26, 0]);
+    assert_eq!(w.nodes[0].stats().dropped, [0, 0, 26, 0]);
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn messages_without_a_body_fill_what_waits_too() {
     for n in 0..1000 {
         w.send(0, 1, Class::Own, message(n, (n % 2) as usize));
     }
-    let kept = 1000 - w.nodes[0].stats().dropped[1];
+    let kept = 1000 - w.nodes[0].stats().dropped[2];
     assert!(
         (100..=limits::LINK_WAIT_BYTES as u64 / 96).contains(&kept),
         "{kept}"
@@ -105,6 +106,7 @@ fn messages_without_a_body_join_a_full_frame_and_nothing_ends() {
     let s = w.nodes[0].peers.values().next().unwrap().current;
     // Its socket takes nothing for a moment, so that the queue fills.
     w.nodes[0].conns.get_mut(&s).unwrap().unsent = limits::LINK_UNSENT_HIGH;
+    w.nodes[0].unsent = limits::LINK_UNSENT_HIGH;
     for n in 0..50 {
         w.send(0, 1, Class::Transit, message(n, 1500));
     }
@@ -116,7 +118,7 @@ fn messages_without_a_body_join_a_full_frame_and_nothing_ends() {
     w.run(SECOND);
     assert!(w.up(0, 1, Direction::Outbound));
     assert_eq!(
-        w.received(1).len() as u64 + w.nodes[0].stats().dropped[0],
+        w.received(1).len() as u64 + w.nodes[0].stats().dropped[0] + w.nodes[1].stats().flooded,
         2050
     );
     assert!(w.received(1).iter().filter(|m| m.2 == 0).count() > 500);
@@ -156,7 +158,7 @@ fn messages_alone_do_not_dial_again_at_once() {
         w.send(0, 1, Class::Transit, message(n, 10));
     }
     assert_eq!(wanted(&w), 0);
-    assert_eq!(w.nodes[0].stats().dropped, [50, 0, 0]);
+    assert_eq!(w.nodes[0].stats().dropped, [50, 0, 0, 0]);
     w.run(SECOND * 5);
     w.send(0, 1, Class::Transit, message(1, 10));
     assert_eq!(wanted(&w), 1);
@@ -243,7 +245,7 @@ fn transit_cells_pass_without_the_router() {
     w.send(0, 1, Class::Own, cell.to_message(MessageId(1), expires));
     // There is no link with the next hop yet: the router is asked, then the cell goes on.
     let target = w.hash(2);
-    let wanted = |e: &LinkEvent| matches!(e, LinkEvent::WantRouter { peer } if *peer == target);
+    let wanted = |e: &LinkEvent| matches!(e, LinkEvent::WantRouter { peer, .. } if *peer == target);
     assert!(w.events[1].iter().any(wanted));
     w.dial(1, 2);
     assert_eq!(w.received(1), []);
@@ -376,6 +378,56 @@ fn clocks_and_networks_must_agree() {
     w.run(SECOND * 15);
     assert_eq!(w.downs(0), [(1, LinkDown::Handshake)]);
     assert_eq!(w.nodes[1].stats().failed_in, 1);
+}
+
+#[test]
+fn a_wrong_clock_in_the_data_phase_is_told_once_a_minute() {
+    let mut w = World::new(2);
+    w.dial(0, 1);
+    w.ahead[0] = SECOND * 30;
+    let s = w.nodes[0].peers.values().next().unwrap().current;
+    for _ in 0..100 {
+        let now = Now {
+            mono: w.now.mono,
+            wall: w.now.wall + SECOND * 30,
+        };
+        let link = w.nodes[0].conns.get_mut(&s).unwrap().link().unwrap();
+        let frame = link
+            .established
+            .keep_alive(now, &mut crate::rng::Rng::from_number(1));
+        w.nodes[0].write(s, frame.unwrap());
+        w.run(SECOND);
+    }
+    let told = w.events[1]
+        .iter()
+        .filter(|e| matches!(e, LinkEvent::Skew { .. }));
+    assert_eq!(told.count(), 2);
+}
+
+#[test]
+fn a_frame_that_is_never_finished_ends_the_link() {
+    let mut w = World::new(2);
+    w.dial(0, 1);
+    let s = *w.nodes[1].conns.keys().next().unwrap();
+    w.push(1, s, &[0x55; 10]);
+    w.run(SECOND * 25);
+    assert_eq!(w.downs(1), []);
+    w.run(SECOND * 20);
+    assert_eq!(
+        w.downs(1),
+        [(0, LinkDown::Terminated(reason::FRAME_TIMEOUT))]
+    );
+}
+
+#[test]
+fn a_caller_whose_router_info_is_old_is_told_so() {
+    let mut w = World::new(2);
+    w.now = w.now.after(SECOND * 91 * 60);
+    w.dial(0, 1);
+    let why = LinkDown::PeerTerminated(reason::MESSAGE_3);
+    assert_eq!(w.downs(0), [(1, why)]);
+    assert_eq!(w.nodes[1].stats().failed_in, 1);
+    assert!(w.nodes[1].conns.is_empty() && w.events[1].is_empty());
 }
 
 #[test]

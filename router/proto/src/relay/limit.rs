@@ -3,6 +3,7 @@
 //! gateways, which take messages from anyone; and while it is half empty, no more than a share for
 //! each router that sends us cells.
 
+use super::stats::Dropped;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use crate::wire::hash::RouterHash;
@@ -182,13 +183,25 @@ impl Limit {
 
     /// Whether transit may send this many bytes of cells from `from` now: while the bucket is
     /// below half, only what is within the router's share.
-    pub fn admit_from(&mut self, now: Now, rng: &mut Rng, from: RouterHash, bytes: usize) -> bool {
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admit_from(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        from: RouterHash,
+        bytes: usize,
+    ) -> Result<(), Dropped> {
         let rate = self.rate;
         let within = self.hops.admit(now, from, bytes as u64);
         let all = self.all.get_or_insert_with(|| Bucket::full(rate, now));
         all.refill(rate, now);
-        let short = all.level < rate.burst / EARLY;
-        (within || !short) && all.take_early(rate, now, rng, bytes as u64)
+        if !within && all.level < rate.burst / EARLY {
+            return Err(Dropped::Share);
+        }
+        let taken = all.take_early(rate, now, rng, bytes as u64);
+        taken.then_some(()).ok_or(Dropped::Limit)
     }
 
     /// Whether transit may send this many bytes now.
@@ -200,8 +213,22 @@ impl Limit {
     }
 
     /// Whether `from` may have this many bytes sent through a gateway now.
-    pub fn admit_sender(&mut self, now: Now, from: RouterHash, bytes: usize) -> bool {
-        self.senders.admit(now, from, bytes as u64)
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admit_sender(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        from: RouterHash,
+        bytes: usize,
+    ) -> Result<(), Dropped> {
+        if !self.senders.admit(now, from, bytes as u64) {
+            return Err(Dropped::Share);
+        }
+        self.admit(now, rng, bytes)
+            .then_some(())
+            .ok_or(Dropped::Limit)
     }
 }
 
@@ -254,13 +281,13 @@ mod tests {
             let now = Now::default().after(Duration::from_millis(ms));
             let shared = ms >= 10_000;
             for _ in 0..20 {
-                let admitted = limit.admit_from(now, &mut rng, greedy, 1000);
+                let admitted = limit.admit_from(now, &mut rng, greedy, 1000).is_ok();
                 let sum = if shared { &mut rest } else { &mut alone };
                 *sum += 1000 * u64::from(admitted);
             }
             if shared && ms % 10 == 0 {
                 asked += 1;
-                got += u32::from(limit.admit_from(now, &mut rng, modest, 1000));
+                got += u32::from(limit.admit_from(now, &mut rng, modest, 1000).is_ok());
             }
         }
         assert!((9 * RATE..=11 * RATE).contains(&alone), "{alone}");
@@ -272,15 +299,18 @@ mod tests {
     fn one_sender_has_a_share_and_senders_are_bounded() {
         let mut limit = Limit::new(RATE, 4);
         let now = Now::default();
+        let mut rng = Rng::from_number(1);
         let a = RouterHash([1; 32]);
-        let n = (0..1000)
-            .filter(|_| limit.admit_sender(now, a, 1000))
-            .count();
-        assert_eq!(n, 500);
-        assert!(limit.admit_sender(now, RouterHash([2; 32]), 1000));
+        let answers: Vec<_> = (0..1000)
+            .map(|_| limit.admit_sender(now, &mut rng, a, 1000))
+            .collect();
+        let of = |answer| answers.iter().filter(|a| **a == answer).count();
+        assert_eq!((of(Ok(())), of(Err(Dropped::Share))), (500, 500));
+        let other = RouterHash([2; 32]);
+        assert_eq!(limit.admit_sender(now, &mut rng, other, 1000), Ok(()));
         for n in 0..100 {
             let later = now.after(Duration::from_millis(n));
-            limit.admit_sender(later, RouterHash([n as u8; 32]), 1);
+            let _ = limit.admit_sender(later, &mut rng, RouterHash([n as u8; 32]), 1);
             assert!(limit.senders.peers.len() <= 4);
         }
     }

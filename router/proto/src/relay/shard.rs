@@ -248,9 +248,7 @@ impl Shard {
             return Err(Dropped::WrongPrevious);
         }
         // What is beyond the limit must not fill the filter, so that this is bounded by the limit.
-        if !self.limit.admit_from(now, rng, from, CELL) {
-            return Err(Dropped::Limit);
-        }
+        self.limit.admit_from(now, rng, from, CELL)?;
         if !self.filter.insert(now, rng, &replay_mark(id, cell)) {
             return Err(Dropped::Replay);
         }
@@ -270,12 +268,11 @@ impl Shard {
         let messages = messages.and_then(core::result::Result::ok);
         for (n, (delivery, bytes)) in messages.ok_or(Dropped::Malformed)?.into_iter().enumerate() {
             // The first is paid for with the cell.
-            let paid = n == 0 || self.limit.admit_from(now, rng, from, MESSAGE_COST);
-            let delivered = if paid {
-                self.deliver(now, rng, from, delivery, &bytes)
-            } else {
-                Err(Dropped::Limit)
+            let paid = match n {
+                0 => Ok(()),
+                _ => self.limit.admit_from(now, rng, from, MESSAGE_COST),
             };
+            let delivered = paid.and_then(|()| self.deliver(now, rng, from, delivery, &bytes));
             if let Err(why) = delivered {
                 self.stats.drops.count(why);
             }
@@ -388,9 +385,7 @@ impl Shard {
         }
         check_inner(now, inner)?;
         let bytes = cells_of(inner.len()) * CELL;
-        if !self.limit.admit_sender(now, from, bytes) || !self.limit.admit(now, rng, bytes) {
-            return Err(Dropped::Limit);
-        }
+        self.limit.admit_sender(now, rng, from, bytes)?;
         let mut cells = fragment(&[(TunnelDelivery::Local, inner)], rng);
         if cells.is_empty() {
             return Err(Dropped::Malformed);

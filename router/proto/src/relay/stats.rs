@@ -11,8 +11,10 @@ pub enum Dropped {
     WrongPrevious,
     /// Seen before.
     Replay,
-    /// Beyond the bandwidth of transit or of the sender.
+    /// Beyond the bandwidth of transit.
     Limit,
+    /// Beyond the sender's share of it.
+    Share,
     /// The message or the tunnel is past its time.
     Expired,
     /// Wrong length, checksum or instructions.
@@ -32,6 +34,8 @@ pub struct Drops {
     pub replay: u64,
     /// [`Dropped::Limit`].
     pub limit: u64,
+    /// [`Dropped::Share`].
+    pub share: u64,
     /// [`Dropped::Expired`].
     pub expired: u64,
     /// [`Dropped::Malformed`].
@@ -47,6 +51,7 @@ impl Drops {
             Dropped::WrongPrevious => &mut self.wrong_previous,
             Dropped::Replay => &mut self.replay,
             Dropped::Limit => &mut self.limit,
+            Dropped::Share => &mut self.share,
             Dropped::Expired => &mut self.expired,
             Dropped::Malformed => &mut self.malformed,
             Dropped::Queue => &mut self.queue,
@@ -61,6 +66,7 @@ impl Drops {
             + self.wrong_previous
             + self.replay
             + self.limit
+            + self.share
             + self.expired
             + self.malformed
             + self.queue

@@ -1,5 +1,6 @@
 //! Everything that can happen to the router.
 
+use super::output::Class;
 use crate::wire::hash::{DestHash, RouterHash};
 use crate::wire::i2np::Message;
 use crate::wire::router_info::RouterInfo;
@@ -31,6 +32,8 @@ pub enum LinkDown {
     Handshake,
     /// The peer's clock and ours are too far apart.
     Clock,
+    /// We had no room for one more dial or link; that is not the peer's fault.
+    NoRoom,
     /// The peer ended the link with this termination reason (i2p spec/ntcp2, Termination).
     PeerTerminated(u8),
     /// We ended the link with this termination reason.
@@ -78,10 +81,12 @@ pub enum LinkEvent {
         /// The peer asks to have it flooded.
         flood: bool,
     },
-    /// A transit hop has data for a router without a link; answer with `Dial` or `NoRouter`.
+    /// There is a message for a router without a link; answer with `Dial` or `NoRouter`.
     WantRouter {
         /// The router to be reached.
         peer: RouterHash,
+        /// Whose business it is.
+        class: Class,
     },
     /// What a peer's clock says: at each handshake of a link that we dialled, whatever comes of it;
     /// of others only when the difference is large.

@@ -12,9 +12,11 @@ use std::sync::Arc;
 pub enum Class {
     /// Transit data of other routers' tunnels.
     Transit,
+    /// Answers that we owe, and requests that we pass on: others choose to whom.
+    Answer,
     /// Data of our own tunnels.
     Own,
-    /// Builds, lookups, stores and their answers.
+    /// Our own builds, lookups, stores and tests.
     Control,
 }
 

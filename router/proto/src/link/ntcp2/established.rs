@@ -43,6 +43,8 @@ pub struct Established {
     heard: Instant,
     spoke: Instant,
     used: Instant,
+    carried: Instant,
+    begun: Option<Instant>,
 }
 
 impl Established {
@@ -56,6 +58,8 @@ impl Established {
             heard: now,
             spoke: now,
             used: now,
+            carried: now,
+            begun: None,
         }
     }
 
@@ -77,6 +81,18 @@ impl Established {
         self.used
     }
 
+    /// When a message last went in either direction.
+    #[must_use]
+    pub const fn carried(&self) -> Instant {
+        self.carried
+    }
+
+    /// Since when the peer owes us the rest of a frame.
+    #[must_use]
+    pub const fn begun(&self) -> Option<Instant> {
+        self.begun
+    }
+
     /// The next frame of queued messages; `None` when nothing waits.
     pub fn next_frame(&mut self, now: Now, rng: &mut Rng, drops: &mut Drops) -> Option<Vec<u8>> {
         let mut w = Writer::with_capacity(limits::NTCP2_FRAME_TARGET + PADDING);
@@ -93,6 +109,7 @@ impl Established {
             return None;
         }
         self.used = now.mono;
+        self.carried = now.mono;
         self.seal(now.mono, rng, w)
     }
 
@@ -134,13 +151,24 @@ impl Established {
         loop {
             let frame = match self.opener.next_frame() {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    let part = self.opener.is_within_frame();
+                    self.begun = part.then(|| self.begun.unwrap_or(now));
+                    return Ok(());
+                }
                 Err(FrameError::Aead) => return Err(reason::AEAD),
                 Err(FrameError::Length) => return Err(reason::FRAMING),
             };
             self.heard = now;
             self.used = now;
-            if read_blocks(&frame, out).is_err() {
+            self.begun = None;
+            let before = out.len();
+            let read = read_blocks(&frame, out);
+            let mut new = out.iter().skip(before);
+            if new.any(|r| matches!(r, Received::I2np(_))) {
+                self.carried = now;
+            }
+            if read.is_err() {
                 return Err(reason::PAYLOAD);
             }
             if matches!(out.last(), Some(Received::Terminated(_))) {
@@ -219,7 +247,7 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert!(ids.eq(0..=40));
-        assert_eq!(drops, [0; 3]);
+        assert_eq!(drops, Drops::default());
     }
 
     #[test]
@@ -259,6 +287,31 @@ mod tests {
         let (mut a, _) = pair();
         assert!(a.sealer.seal(vec![0; PLAIN_MAX + 1]).is_none());
         assert!(a.sealer.seal(vec![0; PLAIN_MAX]).is_some());
+    }
+
+    #[test]
+    fn a_frame_that_is_begun_has_a_time_and_frames_without_messages_carry_nothing() {
+        let (mut a, mut b) = pair();
+        let (mut rng, mut out, now) = (Rng::from_number(1), Vec::new(), Now::default());
+        let later = |secs| Instant(0) + core::time::Duration::from_secs(secs);
+        let frame = a.keep_alive(now, &mut rng).unwrap();
+        let (first, rest) = frame.split_at(1);
+        assert_eq!(b.receive(later(1), first, &mut out), Ok(()));
+        assert_eq!(b.receive(later(2), &rest[..5], &mut out), Ok(()));
+        assert_eq!(b.begun(), Some(later(1)));
+        assert_eq!(b.receive(later(3), &rest[5..], &mut out), Ok(()));
+        assert_eq!(
+            (b.begun(), b.used(), b.carried()),
+            (None, later(3), later(0))
+        );
+        let mut drops = Drops::default();
+        a.queue
+            .push(now.mono, Class::Own, message(1, 0), &mut drops);
+        let frame = a.next_frame(now, &mut rng, &mut drops).unwrap();
+        let half = a.keep_alive(now, &mut rng).unwrap();
+        let bytes = [&frame, &half[..9]].concat();
+        assert_eq!(b.receive(later(9), &bytes, &mut out), Ok(()));
+        assert_eq!((b.begun(), b.carried()), (Some(later(9)), later(9)));
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::crypto::siphash::LengthMask;
 /// Largest plaintext of one frame in bytes.
 pub const PLAIN_MAX: usize = 65_519;
 
+/// Bytes of an empty read buffer that are kept for the next frame.
+const KEPT: usize = 4096;
+
 /// Why the byte stream of a link cannot be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
@@ -99,6 +102,12 @@ impl Opener {
         self.n
     }
 
+    /// Whether a frame is begun and not whole.
+    #[must_use]
+    pub const fn is_within_frame(&self) -> bool {
+        self.need.is_some() || self.pos < self.buf.len()
+    }
+
     /// Takes bytes off the stream; call [`Opener::next_frame`] until it answers `None` before the
     /// next ones, so that less than one frame stays buffered.
     pub fn feed(&mut self, bytes: &[u8]) {
@@ -143,6 +152,10 @@ impl Opener {
     fn take(&mut self, n: usize) -> Option<Vec<u8>> {
         let out = self.buf.get(self.pos..self.pos + n)?.to_vec();
         self.pos += n;
+        // A link at rest holds no memory of its largest frame.
+        if self.pos == self.buf.len() && self.buf.capacity() > KEPT {
+            (self.buf, self.pos) = (Vec::new(), 0);
+        }
         Some(out)
     }
 }

@@ -67,12 +67,12 @@ pub enum HandshakeError {
     Wire(WireError),
     /// The RouterInfo is of another network.
     InfoNetId,
-    /// The RouterInfo is too old or from the future.
-    InfoAge,
     /// The static key stands in none of the RouterInfo's NTCP2 addresses.
     StaticKey,
     /// The peer says it is us.
     Ourselves,
+    /// Too many handshakes are begun.
+    Busy,
 }
 
 impl From<WireError> for HandshakeError {

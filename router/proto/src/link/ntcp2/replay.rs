@@ -8,6 +8,9 @@ use std::collections::{BTreeSet, VecDeque};
 /// How long a value is remembered: twice the clock skew that is accepted, and a margin.
 const LIFETIME: Duration = Duration::from_secs(150);
 
+const _: () =
+    assert!(limits::NTCP2_REPLAY_MAX as u64 > limits::HANDSHAKES_PER_SECOND * LIFETIME.as_secs());
+
 /// Values of message 1, as encrypted on the wire, in the order they came.
 #[derive(Default)]
 pub struct ReplayCache {

@@ -61,11 +61,17 @@ pub struct World {
     written: BTreeMap<End, Vec<Vec<u8>>>,
 }
 
+/// Nodes from this number on are at one address.
+pub const NEIGHBOURS: usize = 100;
+
 fn addr(node: usize) -> SocketAddr {
+    if node >= NEIGHBOURS {
+        return SocketAddr::from(([10, NEIGHBOURS as u8, 0, 1], 4000 + node as u16));
+    }
     SocketAddr::from(([10, node as u8, 0, 1], 4567))
 }
 
-fn config(node: usize) -> (LinksConfig, Arc<RouterInfo>) {
+pub fn config(node: usize) -> (LinksConfig, Arc<RouterInfo>) {
     let mut rng = Rng::from_number(node as u64 + 100);
     let signing = SigningKey::random(&mut rng);
     let enc = PrivateKey::random(&mut rng);
@@ -88,7 +94,10 @@ fn config(node: usize) -> (LinksConfig, Arc<RouterInfo>) {
         options,
     };
     let mut options = Mapping::new();
-    options.set("netId", "77").set("router.version", "0.9.67");
+    options
+        .set("netId", "77")
+        .set("router.version", "0.9.67")
+        .set("caps", "LR");
     let info = RouterInfo::build(&identity, START, &[address], &options, &signing).unwrap();
     let info = Arc::new(info);
     let config = LinksConfig {

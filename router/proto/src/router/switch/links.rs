@@ -51,7 +51,7 @@ impl Router {
                     self.drop_one();
                 }
             }
-            LinkEvent::WantRouter { peer } => self.want_router(now, peer),
+            LinkEvent::WantRouter { peer, .. } => self.want_router(now, peer),
             LinkEvent::Skew {
                 from,
                 secs,
@@ -99,6 +99,7 @@ impl Router {
             LinkDown::PeerTerminated(_)
             | LinkDown::Terminated(_)
             | LinkDown::Closed
+            | LinkDown::NoRoom
             | LinkDown::Idle => {}
         }
         // Routers that cannot dial us reach our inbound tunnels only over links that we keep. One
@@ -194,7 +195,7 @@ impl Router {
                     match o {
                         AdmissionOutput::Install(hop) => self.link(LinkCmd::InstallHop(hop)),
                         AdmissionOutput::Send { to, message } => {
-                            self.send_direct(to, Class::Control, message);
+                            self.send_direct(to, Class::Answer, message);
                         }
                     }
                 }

@@ -9,8 +9,8 @@ use crate::time::Now;
 use crate::trace::{Event, Level, Sensitive};
 use crate::tunnel::Tunnels;
 use crate::wire::hash::{MessageId, RouterHash};
-use crate::wire::i2np::Message;
 use crate::wire::i2np::tunnel::TunnelGateway;
+use crate::wire::i2np::{Message, kind};
 
 /// Reply paths out of our inbound tunnels.
 struct OwnPaths<'a>(&'a Tunnels);
@@ -60,7 +60,7 @@ impl Router {
             } => match (seal, direct) {
                 (Some(key), false) => self.send_sealed(now, pool_of(ctx), to, &key, message),
                 (None, false) => self.send_by_pool(now, pool_of(ctx), to, message),
-                (_, true) => self.send_direct(to, Class::Control, message),
+                (_, true) => self.send_direct(to, class_of(&message), message),
             },
             NetDbOutput::SendTunnel {
                 gateway,
@@ -73,7 +73,7 @@ impl Router {
                 };
                 let id = MessageId(self.rng.nonzero_u32());
                 match inner.to_message(id, message.expires) {
-                    Ok(m) => self.send_direct(gateway, Class::Control, m),
+                    Ok(m) => self.send_direct(gateway, Class::Answer, m),
                     Err(_) => self.drop_one(),
                 }
             }
@@ -163,5 +163,16 @@ impl Router {
         ));
         self.netdb
             .lookup(now, context(pool), Target::LeaseSet(hash));
+    }
+}
+
+/// Whose business a message to a router is: questions are our own, and so are stores whose
+/// confirmation is asked for; the rest are floods and answers.
+fn class_of(message: &Message) -> Class {
+    let token = message.body.get(33..37);
+    match message.kind {
+        kind::DATABASE_LOOKUP => Class::Control,
+        kind::DATABASE_STORE if token.is_some_and(|t| *t != [0; 4]) => Class::Control,
+        _ => Class::Answer,
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! A caller whose clock is wrong still gets message 2, so that he learns the time; the result
 //! then carries the skew and the link is to be terminated. After any error the connection is
-//! kept for a random while and never answered.
+//! kept for a random while and never answered. A caller who proved that the RouterInfo is his, but
+//! whose RouterInfo is not acceptable, is told so by a termination, as i2pd does.
 
-use super::{HEAD, HandshakeError, Local, OUR_PADDING, PART1, Step, VERSION};
+use super::{HEAD, HandshakeError, Local, OUR_PADDING, PART1, SKEW_MAX, Step, VERSION};
 use crate::crypto::aead;
 use crate::crypto::aes::{CbcDecrypt, CbcEncrypt};
 use crate::crypto::noise::Noise;
@@ -12,17 +13,20 @@ use crate::crypto::x25519::PrivateKey;
 use crate::limits;
 use crate::link::ntcp2::block;
 use crate::link::ntcp2::frame::Session;
+use crate::link::ntcp2::reason;
 use crate::link::ntcp2::replay::ReplayCache;
+use crate::relay::limit::Meter;
 use crate::rng::Rng;
 use crate::secret::Secret;
 use crate::time::Now;
 use crate::wire::cursor::{Reader, Writer};
 use crate::wire::router_info::RouterInfo;
 use core::time::Duration;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Age of a caller's RouterInfo that is accepted: it proves a key, it is not stored by us.
-const INFO_AGE_MAX: Duration = Duration::from_secs(27 * 3600);
+/// Age of a caller's RouterInfo that is accepted; i2pd takes none older (NETDB_MIN_EXPIRATION_TIMEOUT).
+const INFO_AGE_MAX: Duration = Duration::from_secs(90 * 60);
 /// How far in the future its date may be.
 const INFO_AHEAD_MAX: Duration = Duration::from_secs(120);
 
@@ -30,8 +34,8 @@ const INFO_AHEAD_MAX: Duration = Duration::from_secs(120);
 pub struct Accepted {
     /// The data phase; bytes after message 3 are in it already.
     pub session: Session,
-    /// The caller's RouterInfo, verified.
-    pub info: Arc<RouterInfo>,
+    /// The caller's RouterInfo, verified; or the reason to end the link with.
+    pub info: Result<Arc<RouterInfo>, u8>,
     /// The caller's clock minus ours in seconds; above [`super::SKEW_MAX`] the link must end.
     pub skew: i64,
 }
@@ -99,6 +103,10 @@ pub struct Around<'a> {
     pub local: &'a Local,
     /// Values of earlier handshakes.
     pub replay: &'a mut ReplayCache,
+    /// What key agreements are taken from.
+    pub handshakes: &'a mut Meter,
+    /// Where the caller calls from.
+    pub remote: IpAddr,
     /// The time.
     pub now: Now,
 }
@@ -146,6 +154,9 @@ impl AwaitRequest {
         let sealed_x = r.array::<32>("SessionRequest.X")?;
         if around.replay.contains(around.now.mono, &sealed_x) {
             return Err(HandshakeError::Replay);
+        }
+        if !around.handshakes.admit(around.now, 1) {
+            return Err(HandshakeError::Busy);
         }
         let mut x = sealed_x;
         CbcDecrypt::new(local.hash.as_bytes(), &local.iv).decrypt(&mut x);
@@ -260,23 +271,26 @@ impl AwaitConfirmed {
         let part2 = r.take(self.part2, "SessionConfirmed.part2")?;
         let payload = noise.open(&key, 0, part2);
         let payload = payload.ok_or(HandshakeError::Aead(3))?;
-        let info = caller(around, &static_key, block::read_confirmed(&payload)?)?;
+        let info = block::read_confirmed(&payload)?;
+        let info = caller(around, &static_key, self.skew, info)?;
         let mut session = Session::split(&noise, false);
         session.opener.feed(r.rest());
         Ok(Step::Done(Accepted {
             session,
-            info: Arc::new(info),
+            info: info.map(Arc::new),
             skew: self.skew,
         }))
     }
 }
 
-/// Checks the caller's RouterInfo, the signature last.
+/// Checks the caller's RouterInfo, the signature last. The inner error is the reason to end the
+/// link with.
 pub(super) fn caller(
     around: &Around<'_>,
     static_key: &[u8; 32],
+    skew: i64,
     bytes: &[u8],
-) -> Result<RouterInfo, HandshakeError> {
+) -> Result<Result<RouterInfo, u8>, HandshakeError> {
     let unverified = RouterInfo::parse(bytes)?;
     let info = unverified.peek();
     if info.hash() == around.local.hash {
@@ -285,12 +299,47 @@ pub(super) fn caller(
     if info.net_id() != Some(around.local.net_id) {
         return Err(HandshakeError::InfoNetId);
     }
-    let wall = around.now.wall;
-    if info.published() > wall + INFO_AHEAD_MAX || wall.since(info.published()) > INFO_AGE_MAX {
-        return Err(HandshakeError::InfoAge);
-    }
     if !info.has_ntcp2_key(static_key) {
         return Err(HandshakeError::StaticKey);
     }
-    Ok(unverified.verify()?)
+    let fault = fault(around, static_key, skew, info);
+    let info = unverified.verify()?;
+    Ok(fault.map_or(Ok(info), Err))
+}
+
+/// What other routers would not take either: i2pd `EstablishSessionAfterSessionConfirmed`, and
+/// Java I2P, which bans for a static key or an address that is not the published one.
+fn fault(around: &Around<'_>, key: &[u8; 32], skew: i64, info: &RouterInfo) -> Option<u8> {
+    let (wall, published) = (around.now.wall, info.published());
+    let untimely = published > wall + INFO_AHEAD_MAX || wall.since(published) > INFO_AGE_MAX;
+    // When the clocks differ the age says nothing; the link ends for that.
+    if untimely && skew.abs() <= SKEW_MAX {
+        return Some(reason::MESSAGE_3);
+    }
+    let version = info.options().get("router.version").unwrap_or_default();
+    if version.is_empty() || info.caps().is_empty() || info.enc_key().is_none() {
+        return Some(reason::MESSAGE_3);
+    }
+    let remote = around.remote.to_canonical();
+    let named = info.addresses().iter().filter(|a| {
+        a.is_ntcp2() && a.static_key().as_ref() == Some(key) && a.options.get("host").is_some()
+    });
+    let (mut known, mut right) = (false, false);
+    for address in named {
+        let Some(published) = address.ntcp2() else {
+            return Some(reason::ADDRESS);
+        };
+        let host = published.socket.ip().to_canonical();
+        known |= host.is_ipv4() == remote.is_ipv4();
+        right |= is_same_host(host, remote);
+    }
+    (known && !right).then_some(reason::BANNED)
+}
+
+/// IPv6 routers call from temporary addresses of their network.
+fn is_same_host(published: IpAddr, remote: IpAddr) -> bool {
+    match (published, remote) {
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() >> 64 == b.to_bits() >> 64,
+        (a, b) => a == b,
+    }
 }

@@ -3,9 +3,16 @@
 use super::initiator::{self, Initiator, Target};
 use super::responder::{self, Accepted, Around, Responder};
 use super::*;
+use crate::crypto::sig::SigningKey;
 use crate::link::ntcp2::frame::Session;
+use crate::link::ntcp2::reason;
 use crate::link::ntcp2::replay::ReplayCache;
+use crate::relay::limit::{Meter, Rate};
 use crate::time::{Date, Instant};
+use crate::wire::hash::base64;
+use crate::wire::identity::{KeysAndCert, RouterIdentity};
+use crate::wire::mapping::Mapping;
+use crate::wire::router_address::RouterAddress;
 use crate::wire::router_info::parse_verified;
 use serde_json::Value;
 
@@ -100,7 +107,22 @@ struct Bob {
     v: Value,
     local: Local,
     replay: ReplayCache,
+    handshakes: Meter,
     now: Now,
+}
+
+/// Where the recorded caller says that he lives.
+fn home(v: &Value) -> std::net::IpAddr {
+    let info = parse_verified(&bytes(&v["peer_router_info"])).unwrap();
+    let mut addresses = info.ntcp2_addresses();
+    addresses.next().unwrap().socket.ip()
+}
+
+fn meter() -> Meter {
+    Meter::new(Rate {
+        per_sec: 1,
+        burst: 10,
+    })
 }
 
 impl Bob {
@@ -116,6 +138,7 @@ impl Bob {
                 info: Arc::new(info),
             },
             replay: ReplayCache::default(),
+            handshakes: meter(),
             now: moment(&v["message2_options"]),
             v,
         }
@@ -129,6 +152,8 @@ impl Bob {
         let mut around = Around {
             local: &self.local,
             replay: &mut self.replay,
+            handshakes: &mut self.handshakes,
+            remote: home(&self.v),
             now: self.now,
         };
         let v = &self.v;
@@ -172,7 +197,7 @@ fn replay_responder(name: &str) {
         panic!("not done");
     };
     assert_eq!(
-        done.info.hash().as_bytes(),
+        done.info.unwrap().hash().as_bytes(),
         &array::<32>(&v["peer_router_hash"])
     );
     assert!(done.skew.abs() <= 1);
@@ -227,6 +252,38 @@ fn a_skewed_caller_gets_message_2_and_the_skew_is_told() {
 }
 
 #[test]
+fn key_agreements_are_metered() {
+    let mut bob = Bob::new("ntcp2-responder");
+    bob.handshakes = Meter::new(Rate {
+        per_sec: 1,
+        burst: 2,
+    });
+    let mut message1 = bytes(&bob.v["message1"]);
+    for (n, refused) in [
+        HandshakeError::Aead(1),
+        HandshakeError::Aead(1),
+        HandshakeError::Busy,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        message1[40] ^= 1 + n as u8;
+        assert_eq!(bob.error(&message1), refused);
+    }
+}
+
+/// What becomes of a RouterInfo that its owner brings: the error, or the reason of a termination.
+fn verdict(
+    around: &Around<'_>,
+    key: &[u8; 32],
+    skew: i64,
+    raw: &[u8],
+) -> Result<u8, HandshakeError> {
+    let info = responder::caller(around, key, skew, raw)?;
+    Ok(info.err().unwrap_or_default())
+}
+
+#[test]
 fn the_caller_must_own_the_key_and_be_timely() {
     let bob = Bob::new("ntcp2-responder");
     let raw = bytes(&bob.v["peer_router_info"]);
@@ -235,21 +292,126 @@ fn the_caller_must_own_the_key_and_be_timely() {
     let mut around = Around {
         local: &bob.local,
         replay: &mut replay,
+        handshakes: &mut meter(),
+        remote: home(&bob.v),
         now: bob.now,
     };
-    let check = |around: &Around<'_>, key| responder::caller(around, key, &raw).err();
-    assert_eq!(check(&around, &key), None);
-    let other = Some(HandshakeError::StaticKey);
-    assert_eq!(check(&around, &[9; 32]), other);
-    around.now.wall = bob.now.wall + core::time::Duration::from_secs(28 * 3600);
-    assert_eq!(check(&around, &key), Some(HandshakeError::InfoAge));
-    around.now.wall = bob.now.wall - core::time::Duration::from_secs(4 * 3600);
-    assert_eq!(check(&around, &key), Some(HandshakeError::InfoAge));
+    assert_eq!(verdict(&around, &key, 0, &raw), Ok(0));
+    let other = verdict(&around, &[9; 32], 0, &raw);
+    assert_eq!(other, Err(HandshakeError::StaticKey));
+    let minutes = |n: u64| core::time::Duration::from_secs(n * 60);
+    let published = parse_verified(&raw).unwrap().published();
+    for (wall, reason) in [
+        (published + minutes(89), 0),
+        (published + minutes(91), reason::MESSAGE_3),
+        (published - minutes(1), 0),
+        (published - minutes(3), reason::MESSAGE_3),
+    ] {
+        around.now.wall = wall;
+        assert_eq!(verdict(&around, &key, 0, &raw), Ok(reason));
+        assert_eq!(
+            verdict(&around, &key, 61, &raw),
+            Ok(0),
+            "for the clocks, not for the age"
+        );
+    }
     around.now = bob.now;
     let mut forged = raw.clone();
     *forged.last_mut().unwrap() ^= 1;
     assert!(matches!(
-        responder::caller(&around, &key, &forged),
+        responder::caller(&around, &key, 0, &forged),
         Err(HandshakeError::Wire(_))
     ));
+}
+
+/// A RouterInfo with these options and those of its NTCP2 addresses, and the key of the latter.
+fn info_with(
+    encryption: u16,
+    options: &[(&str, &str)],
+    addresses: &[&[(&str, &str)]],
+) -> (Vec<u8>, [u8; 32]) {
+    let mut rng = crate::rng::Rng::from_number(3);
+    let signing = SigningKey::random(&mut rng);
+    let key = *PrivateKey::random(&mut rng).public();
+    let filler = rng.bytes(320);
+    let identity = match encryption {
+        4 => KeysAndCert::ed25519(4, &key, &filler, &signing.public()).unwrap(),
+        _ => KeysAndCert::ed25519(0, &[7; 256], &filler[..96], &signing.public()).unwrap(),
+    };
+    let mapping = |pairs: &[(&str, &str)]| {
+        let mut m = Mapping::new();
+        for (name, value) in pairs {
+            m.set(name, *value);
+        }
+        m
+    };
+    let s = base64(&key);
+    let addresses: Vec<RouterAddress> = addresses
+        .iter()
+        .map(|a| {
+            let mut options = mapping(a);
+            options.set("s", s.clone()).set("v", "2");
+            RouterAddress {
+                cost: 3,
+                expiration: 0,
+                style: "NTCP2".to_owned(),
+                options,
+            }
+        })
+        .collect();
+    let at = Date::from_secs(1_800_000_000);
+    let (identity, options) = (RouterIdentity(identity), mapping(options));
+    let info = RouterInfo::build(&identity, at, &addresses, &options, &signing).unwrap();
+    (info.as_bytes().to_vec(), key)
+}
+
+#[test]
+fn the_caller_calls_from_where_he_publishes_and_says_what_a_router_says() {
+    let bob = Bob::new("ntcp2-responder");
+    let reason = |remote: &str, (raw, key): (Vec<u8>, [u8; 32])| {
+        let around = Around {
+            local: &bob.local,
+            replay: &mut ReplayCache::default(),
+            handshakes: &mut meter(),
+            remote: remote.parse().unwrap(),
+            now: Now {
+                mono: Instant(1),
+                wall: Date::from_secs(1_800_000_000),
+            },
+        };
+        verdict(&around, &key, 0, &raw).unwrap()
+    };
+    const ALL: [(&str, &str); 3] = [
+        ("netId", "77"),
+        ("router.version", "0.9.65"),
+        ("caps", "LR"),
+    ];
+    let i = base64(&[5; 16]);
+    let v4 = [("host", "192.0.2.7"), ("port", "5"), ("i", i.as_str())];
+    let v6 = [
+        ("host", "2001:db8:1:2::7"),
+        ("port", "5"),
+        ("i", i.as_str()),
+    ];
+    let with = |addresses: &[&[(&str, &str)]]| info_with(4, &ALL, addresses);
+    assert_eq!(reason("192.0.2.7", with(&[&v4])), 0);
+    assert_eq!(reason("::ffff:192.0.2.7", with(&[&v4])), 0);
+    assert_eq!(reason("192.0.2.8", with(&[&v4])), reason::BANNED);
+    assert_eq!(reason("192.0.2.8", with(&[&[]])), 0, "nothing is published");
+    assert_eq!(reason("192.0.2.8", with(&[&v6])), 0, "of the other family");
+    assert_eq!(reason("192.0.2.7", with(&[&v6, &v4])), 0);
+    assert_eq!(reason("2001:db8:1:2:ffff::1", with(&[&v6])), 0);
+    assert_eq!(reason("2001:db8:1:3::7", with(&[&v6])), reason::BANNED);
+    let no_iv = [("host", "192.0.2.7"), ("port", "5")];
+    assert_eq!(reason("192.0.2.7", with(&[&no_iv])), reason::ADDRESS);
+    for missing in 1..3 {
+        let mut options = ALL.to_vec();
+        options.remove(missing);
+        let info = info_with(4, &options, &[&v4]);
+        assert_eq!(reason("192.0.2.7", info), reason::MESSAGE_3);
+    }
+    assert_eq!(
+        reason("192.0.2.7", info_with(0, &ALL, &[&v4])),
+        reason::MESSAGE_3
+    );
 }
