@@ -284,10 +284,10 @@ impl Connection {
         }
         let at_once = p.delay == Some(0);
         let first = p.has(SYN) && !self.recv.has_started();
-        let delay = if at_once || (first && !self.names.incoming) {
+        let pace = if at_once || (first && !self.names.incoming) {
             Duration::ZERO
         } else {
-            self.send.rtt.ack_delay()
+            self.send.rtt.ack_pace()
         };
         if p.has(SYN) && self.recv.has_started() && self.names.incoming {
             self.send.repeat_syn(now);
@@ -295,7 +295,7 @@ impl Connection {
         let bytes = p.payload.len();
         let verdict = self
             .recv
-            .accept(now, p.seq, p.payload, p.flags & CLOSE != 0, delay);
+            .accept(now, p.seq, p.payload, p.flags & CLOSE != 0, pace);
         if at_once {
             self.recv.ack_by(now, Duration::ZERO);
         }

@@ -7,12 +7,11 @@ use crate::time::Instant;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// Packets after which an acknowledgement is due: at first, when the sender's window grows by
-/// acknowledgements, and later.
-const ACK_EVERY_FIRST: u32 = 2;
-const ACK_EVERY: u32 = 8;
-/// Packets that count as first.
-const FIRST: u32 = 64;
+/// Packets after which an acknowledgement is due in any case.
+const ACK_EVERY: u32 = 64;
+/// How much longer than its pace an acknowledgement waits for a packet to go with: as long as
+/// i2pd's send timer runs.
+const TICK: Duration = Duration::from_millis(12);
 /// Packets after which an acknowledgement is due while some are missing.
 const ACK_EVERY_GAP: u32 = 2;
 /// How long an acknowledgement waits for the reader to take more.
@@ -52,8 +51,9 @@ pub(crate) struct RecvSide {
     limit: usize,
     closed: bool,
     withhold: Withhold,
-    received: u32,
     unacked: u32,
+    /// When the last acknowledgement went.
+    acked_at: Instant,
     ack_at: Option<Instant>,
     /// Nobody reads any more: bytes are counted as received and thrown away.
     discard: bool,
@@ -71,8 +71,8 @@ impl RecvSide {
             limit,
             closed: false,
             withhold: Withhold::new(limit / UNREAD),
-            received: 0,
             unacked: 0,
+            acked_at: Instant(0),
             ack_at: None,
             discard: false,
         }
@@ -97,25 +97,24 @@ impl RecvSide {
         !self.held.is_empty()
     }
 
-    /// Takes a sequenced packet in and decides when to acknowledge; `delay` is how long an
-    /// acknowledgement may wait.
+    /// Takes a sequenced packet in and decides when to acknowledge; `pace` is the time between
+    /// two acknowledgements.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
         seq: u32,
         payload: Vec<u8>,
         close: bool,
-        delay: Duration,
+        pace: Duration,
     ) -> Verdict {
         let verdict = self.place(seq, payload, close);
         self.withhold.update(now, self.unread());
         let withheld = !self.withhold.is_empty();
         match verdict {
             Verdict::New => {
-                self.received = self.received.saturating_add(1);
                 self.unacked += 1;
                 if !withheld {
-                    self.ack_new(now, delay);
+                    self.ack_new(now, pace);
                 }
             }
             // The sender missed an acknowledgement; a burst of such packets gets one answer.
@@ -128,16 +127,18 @@ impl RecvSide {
         verdict
     }
 
-    fn ack_new(&mut self, now: Instant, delay: Duration) {
+    /// An acknowledgement goes with the arrival of a packet, not some time after it: i2pd takes the
+    /// least round trip that an acknowledgement shows for that of the path, and lets its window
+    /// grow only while the later ones are as short (libi2pd/Streaming.cpp, `ProcessAck`). Nor does
+    /// it go with each packet: all that is acknowledged starts i2pd's send timer again.
+    fn ack_new(&mut self, now: Instant, pace: Duration) {
         let every = if self.has_gap() {
             ACK_EVERY_GAP
-        } else if self.received < FIRST {
-            ACK_EVERY_FIRST
         } else {
             ACK_EVERY
         };
-        let due = self.unacked >= every;
-        self.ack_by(now, if due { Duration::ZERO } else { delay });
+        let due = self.unacked >= every || now.since(self.acked_at) >= pace;
+        self.ack_by(now, if due { Duration::ZERO } else { pace + TICK });
     }
 
     fn place(&mut self, seq: u32, payload: Vec<u8>, close: bool) -> Verdict {
@@ -259,6 +260,7 @@ impl RecvSide {
     pub(crate) fn acknowledge(&mut self, now: Instant) -> (u32, Vec<u32>) {
         self.unacked = 0;
         self.ack_at = None;
+        self.acked_at = now;
         match self.withhold.first(now) {
             // The first packet is too small to be withheld.
             Some(seq) => (seq.saturating_sub(1), Vec::new()),

@@ -106,11 +106,12 @@ impl Rtt {
         self.backoff = 0;
     }
 
-    /// How long an acknowledgement of ours may wait for company.
-    pub(crate) fn ack_delay(&self) -> Duration {
-        self.smoothed.map_or(Duration::from_millis(20), |s| {
-            (s / 10).clamp(Duration::from_millis(2), Duration::from_millis(100))
-        })
+    /// The time between two acknowledgements of ours: ten a round trip. The least sample counts:
+    /// the first one may have waited for a session or for the server.
+    pub(crate) fn ack_pace(&self) -> Duration {
+        let (least, most) = (Duration::from_micros(400), Duration::from_millis(40));
+        let rtt = self.min().or(self.smoothed);
+        rtt.map_or(least, |rtt| (rtt / 10).clamp(least, most))
     }
 }
 
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!(r.timeout(), ms(20_000));
         r.sample(Instant(0), ms(200));
         assert_eq!(r.timeout(), ms(700));
-        assert_eq!(r.ack_delay(), ms(20));
+        assert_eq!(r.ack_pace(), ms(20));
     }
 
     #[test]

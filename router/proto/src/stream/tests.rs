@@ -3,6 +3,7 @@
 mod ends;
 mod hostile;
 mod net;
+mod senders;
 mod silence;
 mod transfer;
 mod vectors;
