@@ -43,7 +43,7 @@ pub struct CoreChannels {
 }
 
 /// Runs until shutdown.
-pub async fn run(mut router: Router, mut ch: CoreChannels, store: StoreThread, log: Log) {
+pub async fn run(mut router: Router, mut ch: CoreChannels, mut store: StoreThread, log: Log) {
     let mut out = Outbox::new(log);
     let mut links = Vec::with_capacity(BATCH);
     let mut clients = Vec::with_capacity(BATCH);
@@ -52,7 +52,7 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, store: StoreThread, l
     let stop = shutdown.notified();
     tokio::pin!(stop);
     loop {
-        out.dispatch(&mut router, &ch, &store);
+        out.dispatch(&mut router, &ch, &mut store);
         let now = clock::now();
         if next_status <= now.mono {
             next_status = now.mono + STATUS;
@@ -92,7 +92,7 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, store: StoreThread, l
             router.handle_timeout(now);
         }
     }
-    out.dispatch(&mut router, &ch, &store);
+    out.dispatch(&mut router, &ch, &mut store);
     store.close();
 }
 
@@ -128,7 +128,7 @@ impl Outbox {
         !self.control.is_empty() || !self.clients.is_empty()
     }
 
-    fn dispatch(&mut self, router: &mut Router, ch: &CoreChannels, store: &StoreThread) {
+    fn dispatch(&mut self, router: &mut Router, ch: &CoreChannels, store: &mut StoreThread) {
         self.retry(ch);
         while let Some(output) = router.poll_output() {
             match output {

@@ -61,11 +61,13 @@ pub fn run(file: &ConfigFile) -> Result<(), String> {
         format_args!(
             "router {} with {} routers",
             base64(keys.router.identity.hash().as_bytes()),
-            saved.routers.len()
+            saved.routers.len() + saved.seeds.len()
         ),
     );
     let router = Router::new(config, keys.router.clone(), saved, rng.fork(), clock::now())
         .map_err(|e| format!("own RouterInfo: {e}"))?;
+    // What the core left out would never be removed again.
+    store.keep_only(|h| router.has_router(h), |h| router.has_profile(h));
     write_own_info(file, &router)?;
     start(file, &keys, router, store, port, log)
 }
@@ -182,18 +184,18 @@ fn saved(file: &ConfigFile, store: &Store, log: Log) -> Result<Saved, String> {
         .collect();
     if !file.seeds.dir.as_os_str().is_empty() {
         saved
-            .routers
+            .seeds
             .extend(seeds::from_dir(&file.path(&file.seeds.dir), log));
     }
-    if !file.seeds.su3.as_os_str().is_empty() && saved.routers.len() < RESEED_BELOW {
+    if !file.seeds.su3.as_os_str().is_empty()
+        && saved.routers.len() + saved.seeds.len() < RESEED_BELOW
+    {
         let mut config = file.seeds.clone();
         config.su3 = file.path(&config.su3);
         if !config.certificates.as_os_str().is_empty() {
             config.certificates = file.path(&config.certificates);
         }
-        saved
-            .routers
-            .extend(seeds::from_su3(&config, clock::now())?);
+        saved.seeds.extend(seeds::from_su3(&config, clock::now())?);
     }
     saved.hosts = hosts(file, log)?;
     Ok(saved)

@@ -1,16 +1,24 @@
-//! sled behind five calls: open, load, apply, flush, and a thread that batches writes. It holds
-//! only what the network can give back; a database that does not open is moved aside.
+//! sled behind six calls: open, load, keep_only, apply, flush, and a thread that batches writes. It
+//! holds only what the network can give back; a database that does not open is moved aside.
 
 use crate::log::Log;
+use ramson_proto::limits;
 use ramson_proto::router::output::Persist;
 use ramson_proto::trace::Level;
+use ramson_proto::wire::hash::RouterHash;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Writes waiting for the store thread; the oldest news about a router is the least worth.
+/// Records on their way to the store thread.
 const QUEUE: usize = 256;
+/// Records that wait for a place there, the newest of each key. When full, news give way to
+/// removals.
+const WAITING_MAX: usize = 2 * (limits::ROUTERS_MAX + limits::PROFILES_MAX);
+/// Entries of a tree that a start reads; more than there can be unless the tree once grew.
+const LOAD_MAX: usize = limits::ROUTERS_MAX + limits::PROFILES_MAX;
 /// The first flush after a change since start: a killed young router keeps what it learnt.
 const FIRST_FLUSH: Duration = Duration::from_secs(10);
 /// Later flushes: flash wears out by writes.
@@ -57,16 +65,37 @@ impl Store {
         })
     }
 
-    /// Everything that is kept; entries that do not read are left out.
+    /// What is kept; entries that do not read are left out.
     #[must_use]
     pub fn load(&self) -> Loaded {
-        let routers = self.routers.iter().values().filter_map(Result::ok);
+        let routers = self.routers.iter().take(LOAD_MAX).filter_map(Result::ok);
         let profiles = self
             .profiles
             .iter()
+            .take(LOAD_MAX)
             .filter_map(Result::ok)
             .filter_map(|(k, v)| Some((<[u8; 32]>::try_from(k.as_ref()).ok()?, v.to_vec())));
-        (routers.map(|v| v.to_vec()).collect(), profiles.collect())
+        let routers = routers.map(|(_, v)| v.to_vec());
+        (routers.collect(), profiles.collect())
+    }
+
+    /// Removes what is no longer kept in memory after a start, whatever the reason.
+    pub fn keep_only(
+        &self,
+        router: impl Fn(&RouterHash) -> bool,
+        profile: impl Fn(&RouterHash) -> bool,
+    ) {
+        let keeps: [(&sled::Tree, &dyn Fn(&RouterHash) -> bool); 2] =
+            [(&self.routers, &router), (&self.profiles, &profile)];
+        for (tree, keep) in keeps {
+            for key in tree.iter().keys().filter_map(Result::ok) {
+                let hash = <[u8; 32]>::try_from(key.as_ref()).ok().map(RouterHash);
+                if !hash.is_some_and(|h| keep(&h)) {
+                    // What stays behind by an error is met again at the next start.
+                    let _ = tree.remove(key);
+                }
+            }
+        }
     }
 
     fn apply(&self, record: &Persist) -> sled::Result<()> {
@@ -84,13 +113,31 @@ impl Store {
     }
 }
 
-const fn hash_key(hash: &ramson_proto::wire::hash::RouterHash) -> &[u8] {
+const fn hash_key(hash: &RouterHash) -> &[u8] {
     hash.as_bytes()
+}
+
+/// A tree and a key of it.
+type Key = (bool, RouterHash);
+
+const fn key_of(record: &Persist) -> Key {
+    match record {
+        Persist::Router { hash, .. } => (false, *hash),
+        Persist::Profile { hash, .. } => (true, *hash),
+    }
+}
+
+const fn is_removal(record: &Persist) -> bool {
+    matches!(
+        record,
+        Persist::Router { info: None, .. } | Persist::Profile { bytes: None, .. }
+    )
 }
 
 /// The store thread: takes records, flushes in batches and at the end.
 pub struct StoreThread {
     queue: Option<SyncSender<Persist>>,
+    waiting: BTreeMap<Key, Persist>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -103,21 +150,46 @@ impl StoreThread {
             .spawn(move || run(&store, &records, log))?;
         Ok(Self {
             queue: Some(queue),
+            waiting: BTreeMap::new(),
             thread: Some(thread),
         })
     }
 
-    /// Hands a record over; `false` when the queue is full and the record is dropped.
+    /// Hands a record over. While the thread is busy the newest record of each key waits; `false`
+    /// when news were dropped. Removals never are.
     #[must_use]
-    pub fn put(&self, record: Persist) -> bool {
-        self.queue
-            .as_ref()
-            .is_some_and(|q| q.try_send(record).is_ok())
+    pub fn put(&mut self, record: Persist) -> bool {
+        self.waiting.insert(key_of(&record), record);
+        self.send_waiting();
+        if self.waiting.len() <= WAITING_MAX {
+            return true;
+        }
+        let mut waiting = self.waiting.iter();
+        let news = waiting.find(|(_, r)| !is_removal(r)).map(|(k, _)| *k);
+        news.is_none_or(|key| self.waiting.remove(&key).is_none())
+    }
+
+    fn send_waiting(&mut self) {
+        let Some(queue) = &self.queue else {
+            return;
+        };
+        while let Some((key, record)) = self.waiting.pop_first() {
+            if let Err(TrySendError::Full(record)) = queue.try_send(record) {
+                self.waiting.insert(key, record);
+                return;
+            }
+        }
     }
 
     /// Writes what is queued, flushes and ends the thread.
     pub fn close(mut self) {
-        self.queue = None;
+        if let Some(queue) = self.queue.take() {
+            for record in core::mem::take(&mut self.waiting).into_values() {
+                if queue.send(record).is_err() {
+                    break;
+                }
+            }
+        }
         if let Some(t) = self.thread.take() {
             let _ = t.join();
         }
@@ -162,14 +234,13 @@ fn gather(records: &Receiver<Persist>, time: Duration, mut apply: impl FnMut(Per
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ramson_proto::wire::hash::RouterHash;
 
     #[test]
     fn what_was_put_is_there_after_a_restart() {
         let dir = std::env::temp_dir().join(format!("ramson-store-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         let log = Log::new(Level::Error);
-        let thread = StoreThread::spawn(Store::open(&dir, log).unwrap(), log).unwrap();
+        let mut thread = StoreThread::spawn(Store::open(&dir, log).unwrap(), log).unwrap();
         let hash = RouterHash([7; 32]);
         assert!(thread.put(Persist::Profile {
             hash,
@@ -194,5 +265,71 @@ mod tests {
         assert_eq!(std::fs::read(&aside).unwrap(), b"not a database");
         std::fs::remove_dir_all(&dir).unwrap();
         std::fs::remove_file(&aside).unwrap();
+    }
+
+    fn profile(n: u32, there: bool) -> Persist {
+        let mut hash = [0; 32];
+        hash[..4].copy_from_slice(&n.to_be_bytes());
+        Persist::Profile {
+            hash: RouterHash(hash),
+            bytes: there.then(|| vec![1; 33]),
+        }
+    }
+
+    /// The thread is asked faster than it writes: what was removed last is gone all the same.
+    #[test]
+    fn removals_are_not_lost_when_the_thread_is_busy() {
+        let dir = std::env::temp_dir().join(format!("ramson-busy-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let log = Log::new(Level::Error);
+        let mut thread = StoreThread::spawn(Store::open(&dir, log).unwrap(), log).unwrap();
+        let all = 20 * QUEUE as u32;
+        for n in 0..all {
+            assert!(thread.put(profile(n, true)));
+        }
+        for n in 0..all {
+            assert!(thread.put(profile(n, n % 10 == 0)));
+        }
+        thread.close();
+        let (_, profiles) = Store::open(&dir, log).unwrap().load();
+        assert_eq!(profiles.len(), all as usize / 10);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_memory_left_out_is_removed_from_the_disk() {
+        let dir = std::env::temp_dir().join(format!("ramson-keep-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let log = Log::new(Level::Error);
+        let store = Store::open(&dir, log).unwrap();
+        for n in 0..100u8 {
+            store.routers.insert([n; 32], vec![n]).unwrap();
+            store.profiles.insert([n; 32], vec![n]).unwrap();
+        }
+        store.routers.insert(b"no hash", vec![1]).unwrap();
+        store.keep_only(|h| h.0[0] < 10, |h| h.0[0] < 20);
+        let (routers, profiles) = store.load();
+        assert_eq!((routers.len(), profiles.len()), (10, 20));
+        drop(store);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    /// However large a tree has grown, a start reads only so much of it.
+    #[test]
+    fn a_start_reads_no_more_than_memory_holds() {
+        let dir = std::env::temp_dir().join(format!("ramson-grown-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let log = Log::new(Level::Error);
+        let store = Store::open(&dir, log).unwrap();
+        for n in 0..LOAD_MAX as u32 + 500 {
+            let record = profile(n, true);
+            store.apply(&record).unwrap();
+        }
+        let (_, profiles) = store.load();
+        assert_eq!(profiles.len(), LOAD_MAX);
+        store.keep_only(|_| true, |h| profiles.iter().any(|(k, _)| *k == h.0));
+        assert_eq!(store.profiles.len(), LOAD_MAX);
+        drop(store);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

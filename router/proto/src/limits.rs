@@ -135,31 +135,65 @@ pub const LOOKUP_EXCLUDED_MAX: usize = 512;
 pub const SU3_MAX: usize = 4 * 1024 * 1024;
 /// RouterInfos of a reseed file.
 pub const RESEED_ROUTERS_MAX: usize = 1000;
-/// RouterInfos kept. When full, the one published longest ago goes, if the new one is newer.
+/// RouterInfos kept. When full, a stranger of the router goes that gave us the most, the one
+/// published longest ago.
 pub const ROUTERS_MAX: usize = 6000;
 /// Serialised bytes of all RouterInfos kept; when reached, the same rule holds.
 pub const ROUTERS_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// LeaseSets kept for the router itself, as a floodfill. When full, the one that ends first goes.
+/// Routers that proved to be some and are not pushed out; with so many no more are noted.
+pub const ROUTERS_PROVEN_MAX: usize = 3000;
+/// Strangers that one router gave us; the one published longest ago gives way. This bound and the
+/// next two hold for bytes too, at [`ROUTER_INFO_USUAL`] each.
+pub const ROUTERS_PER_GIVER: usize = 256;
+/// Strangers that say to be in one public network (/16 of IPv4, /32 of IPv6); the same rule.
+pub const ROUTERS_PER_NET: usize = 128;
+/// Strangers that called us and hung up; the same rule.
+pub const ROUTERS_CALLERS_MAX: usize = 1024;
+/// Bytes of a RouterInfo that shares are reckoned with.
+pub const ROUTER_INFO_USUAL: usize = 1536;
+/// RouterInfos that are handed to the disk at once.
+pub const WRITES_PER_TURN: usize = 64;
+/// Links whose rates are remembered; the one that asked for nothing for longest is forgotten.
+pub const METERED_LINKS_MAX: usize = 2048;
+/// Floodfills that the answers to one destination's lookups named; the oldest gives way.
+pub const REFERRED_MAX: usize = 32;
+/// LeaseSets kept as a floodfill. When full, one that came by the link that brought the most
+/// goes, the one that ends first.
 pub const LEASE_SETS_MAX: usize = 4096;
-/// LeaseSets kept for one client destination; the same rule.
-pub const CLIENT_LEASE_SETS_MAX: usize = 256;
-/// Serialised bytes of all LeaseSets kept; when reached, new ones are refused.
+/// Serialised bytes of them; when reached, the same rule holds.
 pub const LEASE_SETS_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Lookups under way; when full, new ones fail at once.
-pub const LOOKUPS_MAX: usize = 128;
-/// Of those, lookups that the netDb started for itself.
-pub const OWN_LOOKUPS_MAX: usize = 48;
+/// LeaseSets among them that came by one link; the one that ends first gives way.
+pub const LEASE_SETS_PER_GIVER: usize = 512;
+/// Serialised bytes of these; the same rule.
+pub const LEASE_SETS_BYTES_PER_GIVER: usize = 1024 * 1024;
+/// LeaseSets that one client destination looked up; the one that ends first gives way.
+pub const CLIENT_LEASE_SETS_MAX: usize = 256;
+/// Serialised bytes of them; the same rule. Each destination has this room for itself.
+pub const CLIENT_LEASE_SETS_BYTES_MAX: usize = 256 * 1024;
+/// Lookups that callers wait for; when full, new ones fail at once.
+pub const LOOKUPS_MAX: usize = 256;
+/// Of those, lookups of one context.
+pub const LOOKUPS_PER_CONTEXT: usize = 64;
+/// Lookups that the netDb started for itself; further ones are left out.
+pub const OWN_LOOKUPS_MAX: usize = 128;
+/// Of those, lookups of one context.
+pub const OWN_LOOKUPS_PER_CONTEXT: usize = 48;
+/// Lookups that messages of others wait for; when full, new ones fail at once.
+pub const OTHERS_LOOKUPS_MAX: usize = 16;
 /// Floodfills asked in one lookup.
 pub const LOOKUP_STEPS: usize = 10;
 /// Questions of one lookup in flight.
 pub const LOOKUP_PARALLEL: usize = 2;
 /// Routers of one search reply that are followed.
 pub const SEARCH_REPLY_FOLLOWED: usize = 16;
+/// Routers that are followed in all answers to one lookup.
+pub const LOOKUP_FOLLOWED: usize = 32;
 /// Published values being confirmed at once, one for each destination.
 pub const PUBLISHING_MAX: usize = 64;
 /// Floodfills tried for one publication.
 pub const PUBLISH_ATTEMPTS: usize = 15;
-/// Outputs of the netDb that wait; floods and answers to others are dropped when full.
+/// Outputs of the netDb that wait; answers to others are dropped from half of it on, floods from a
+/// quarter on, our own when full.
 pub const NETDB_OUTPUTS_MAX: usize = 2048;
 /// Floodfills remembered for not answering; the one soonest forgiven goes.
 pub const STRIKES_MAX: usize = 512;
@@ -170,7 +204,10 @@ pub const RETURN_DIALS_MAX: usize = 64;
 /// Routers or addresses banned at once. When full, the ban that ends first goes.
 pub const BANS_MAX: usize = 1024;
 
-const _: () = assert!(OWN_LOOKUPS_MAX < LOOKUPS_MAX && LOOKUP_PARALLEL < LOOKUP_STEPS);
+const _: () = assert!(LOOKUPS_PER_CONTEXT < LOOKUPS_MAX && LOOKUP_PARALLEL < LOOKUP_STEPS);
+// There is always a stranger to go, and a LeaseSet that was asked for always has room.
+const _: () = assert!(ROUTERS_PROVEN_MAX + ROUTERS_CALLERS_MAX < ROUTERS_MAX);
+const _: () = assert!(LEASE_SET_MAX < CLIENT_LEASE_SETS_BYTES_MAX);
 
 // --- garlic -------------------------------------------------------------------------------------
 

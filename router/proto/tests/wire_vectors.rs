@@ -390,3 +390,26 @@ fn sealed_answer(v: &Value, lookup: &DatabaseLookup) {
         other => panic!("{other:?}"),
     }
 }
+
+/// Encrypted LeaseSets of i2pd, one of ours that i2pd took, and what they are stored under.
+#[test]
+fn recorded_encrypted_lease_sets() {
+    use ramson_proto::wire::any_lease_set::{AnyLeaseSet, ENCRYPTED};
+    let file = json("encrypted-lease-sets");
+    let made = core::iter::once(&file["made"]);
+    for v in list(&file["read"]).iter().chain(made) {
+        let raw = hex_of(&v["encrypted_lease_set"]);
+        let ls = AnyLeaseSet::parse(ENCRYPTED, &raw)
+            .unwrap()
+            .verify()
+            .unwrap();
+        assert_eq!(ls.hash().0, array(&v["store_key"]));
+        assert_eq!(ls.as_bytes(), raw);
+        let left = ls.ends().since(ls.published()).as_secs();
+        assert!((500..=660).contains(&left), "{left}");
+        let mut forged = raw.clone();
+        forged[60] ^= 1;
+        let forged = AnyLeaseSet::parse(ENCRYPTED, &forged).unwrap();
+        assert!(forged.verify().is_err());
+    }
+}

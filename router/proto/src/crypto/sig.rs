@@ -58,6 +58,17 @@ pub const fn can_verify(kind: SigType) -> bool {
     )
 }
 
+/// What a verification costs, in units of one of Ed25519.
+#[must_use]
+pub const fn cost(kind: SigType) -> u32 {
+    match kind {
+        SigType::EcdsaP384 => 4,
+        SigType::EcdsaP521 => 8,
+        SigType::DsaSha1 => 16,
+        _ => 1,
+    }
+}
+
 /// Verifies a signature over the concatenation of `parts`. A type that [`can_verify`] does not
 /// name never verifies. Red25519 signatures verify as Ed25519 (i2p spec/red25519).
 #[must_use]

@@ -1,5 +1,6 @@
 //! What a floodfill owes others: confirming and spreading what is stored to it, and answering
 //! (i2p docs/how/network-database, Flooding). A router that is none answers for itself only.
+//! All of it is metered by the link that asked for it.
 
 use super::closest::nearest;
 use super::routing_key::RoutingKey;
@@ -9,13 +10,13 @@ use crate::garlic::{one_time, to_message};
 use crate::limits;
 use crate::rng::Rng;
 use crate::time::Now;
+use crate::wire::any_lease_set::AnyLeaseSet;
 use crate::wire::hash::{DestHash, RouterHash, TunnelId};
 use crate::wire::i2np::Message;
 use crate::wire::i2np::lookup::{DatabaseLookup, LookupKind, ReplyKey};
 use crate::wire::i2np::search_reply::DatabaseSearchReply;
 use crate::wire::i2np::status::DeliveryStatus;
 use crate::wire::i2np::store::{DatabaseStore, StoreReply};
-use crate::wire::lease_set2::LeaseSet2;
 use crate::wire::router_info::RouterInfo;
 use core::time::Duration;
 use std::sync::Arc;
@@ -30,9 +31,17 @@ const NAMED: usize = 3;
 const NAMED_STRANGERS: usize = 8;
 
 impl NetDb {
-    /// Sends the DeliveryStatus that a store asks for.
-    pub(super) fn confirm(&mut self, now: Now, rng: &mut Rng, reply: Option<StoreReply>) {
-        let Some(reply) = reply else {
+    /// Sends the DeliveryStatus that a store asks for. Only a floodfill sends it to others than
+    /// who stored.
+    pub(super) fn confirm(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        link: RouterHash,
+        reply: Option<StoreReply>,
+    ) {
+        let back = |r: &StoreReply| r.gateway == link && r.tunnel == TunnelId(0);
+        let Some(reply) = reply.filter(|r| self.config.floodfill || back(r)) else {
             return;
         };
         let status = DeliveryStatus {
@@ -40,7 +49,7 @@ impl NetDb {
             at: now.wall,
         };
         let message = status.to_message(Self::message_id(rng), now.wall + MESSAGE_LIFE);
-        self.reply_to(reply.gateway, Some(reply.tunnel), message);
+        self.reply_to(now, link, reply.gateway, Some(reply.tunnel), message);
     }
 
     pub(super) fn flood_router(
@@ -60,29 +69,35 @@ impl NetDb {
         &mut self,
         now: Now,
         rng: &mut Rng,
-        ls: &LeaseSet2,
+        ls: &AnyLeaseSet,
         from: Option<RouterHash>,
     ) {
-        let store = DatabaseStore::lease_set2(ls, None);
+        let store = DatabaseStore::any_lease_set(ls, None);
         self.flood(now, rng, &store, from);
     }
 
     /// Spreads a store with token 0 to the nearest floodfills, over links only.
     fn flood(&mut self, now: Now, rng: &mut Rng, store: &DatabaseStore, from: Option<RouterHash>) {
-        if !self.config.floodfill {
+        if !self.config.floodfill || self.outputs.len() >= limits::NETDB_OUTPUTS_MAX / 4 {
             return;
         }
         let key = RoutingKey::of(&store.key, now.wall);
-        let others = self.store.floodfills().filter(|r| {
+        let others = self.routers.floodfills().filter(|r| {
             self.usable_floodfill(r, true)
                 && Some(r.hash()) != from
                 && r.hash().0 != store.key
-                && !self.strikes.is_out(now.mono, &r.hash())
+                && !self.strikes.is_out(now.mono, Context::Router, &r.hash())
         });
         for to in nearest(others, &key, FLOOD) {
             let expires = now.wall + MESSAGE_LIFE;
             if let Ok(message) = store.to_message(Self::message_id(rng), expires) {
-                self.reply_to(to.hash(), None, message);
+                self.push(NetDbOutput::Send {
+                    ctx: Context::Router,
+                    to: to.hash(),
+                    message,
+                    seal: None,
+                    direct: true,
+                });
             }
         }
     }
@@ -98,9 +113,9 @@ impl NetDb {
         // Without a tunnel the answer goes back over the very link the question came by, so that
         // nobody makes us dial a third router.
         let back = lookup.tunnel.is_some() || source == Source::Link(lookup.from);
-        if !back {
+        let Some(link) = source.link().filter(|_| back) else {
             return;
-        }
+        };
         let expires = now.wall + MESSAGE_LIFE;
         let id = Self::message_id(rng);
         let message = match self.answer(now, lookup) {
@@ -116,7 +131,7 @@ impl NetDb {
             _ => Some(message),
         };
         if let Some(message) = message {
-            self.reply_to(lookup.from, lookup.tunnel, message);
+            self.reply_to(now, link, lookup.from, lookup.tunnel, message);
         }
     }
 
@@ -135,30 +150,33 @@ impl NetDb {
         if !self.config.floodfill {
             return None;
         }
-        if routers && let Some(info) = self.store.served_router(&hash) {
+        if routers && let Some(info) = self.routers.served(&hash) {
             return Some(DatabaseStore::router(info, None));
         }
-        let ls = self.store.served_lease_set(&DestHash(lookup.key))?;
-        let holds = leases && !ls.life_left(now.wall).is_zero();
-        holds.then(|| DatabaseStore::lease_set2(ls, None))
+        let ls = self.leases.served(&DestHash(lookup.key))?;
+        let holds = leases && ls.ends() > now.wall;
+        holds.then(|| DatabaseStore::any_lease_set(ls, None))
     }
 
     /// Names others who may have it; strangers to an explorer.
     fn others(&self, now: Now, lookup: &DatabaseLookup) -> DatabaseSearchReply {
         let key = RoutingKey::of(&lookup.key, now.wall);
+        let mut excluded = lookup.excluded.clone();
+        excluded.sort_unstable();
         let wanted = |r: &&Arc<RouterInfo>| {
             let hash = r.hash();
-            hash != lookup.from && !lookup.excluded.contains(&hash)
+            hash != lookup.from && excluded.binary_search(&hash).is_err()
         };
         let near = if lookup.kind == LookupKind::Explore {
-            let strangers = self.store.routers().filter(wanted).filter(|r| {
+            let strangers = self.routers.iter().filter(|r| {
                 !r.is_floodfill()
+                    && wanted(r)
                     && !r.has_cap('H')
-                    && self.store.served_router(&r.hash()).is_some()
+                    && self.routers.served(&r.hash()).is_some()
             });
             nearest(strangers, &key, NAMED_STRANGERS)
         } else {
-            nearest(self.store.floodfills().filter(wanted), &key, NAMED)
+            nearest(self.routers.floodfills().filter(wanted), &key, NAMED)
         };
         DatabaseSearchReply {
             key: lookup.key,
@@ -167,10 +185,24 @@ impl NetDb {
         }
     }
 
-    /// Sends something of a floodfill's duty; such work is the first to be dropped.
-    fn reply_to(&mut self, to: RouterHash, tunnel: Option<TunnelId>, message: Message) {
-        if self.outputs.len() >= limits::NETDB_OUTPUTS_MAX / 2 {
-            self.dropped += 1;
+    /// Sends an answer to what came by `link`, as far as that link may make us send, dial and look
+    /// up; such work is the first to be dropped.
+    fn reply_to(
+        &mut self,
+        now: Now,
+        link: RouterHash,
+        to: RouterHash,
+        tunnel: Option<TunnelId>,
+        message: Message,
+    ) {
+        let near = to == link || to == self.config.us || self.routers.is_linked(&to);
+        let bytes = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
+        let allowed = self.outputs.len() < limits::NETDB_OUTPUTS_MAX / 2
+            && self.duties.answers.take(now.mono, link, bytes)
+            && (near || self.duties.dials.take(now.mono, link, 1))
+            && (near || self.routers.get(&to).is_some() || self.has_errand(now));
+        if !allowed {
+            self.refused += 1;
             return;
         }
         let output = match tunnel {

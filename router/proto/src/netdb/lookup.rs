@@ -1,6 +1,10 @@
 //! Iterative lookups (i2p docs/how/network-database, RouterInfo and LeaseSet Lookup): the
 //! nearest floodfills are asked one after the other, two at a time, through tunnels of the
 //! context with sealed replies. Directly only by the router itself before it has tunnels.
+//!
+//! What a destination's lookup leads to stays with it: routers that an answer names are looked up
+//! through the same tunnels and are known in that context alone, so that a floodfill which names
+//! one that only it knows does not see it asked by our other destinations or by us.
 
 use super::closest::nearest;
 use super::routing_key::RoutingKey;
@@ -32,12 +36,16 @@ const SECOND_SPREAD: Duration = Duration::from_millis(300);
 const RETRY: Duration = Duration::from_millis(250);
 /// Tags of replies are expected for this long.
 const TAG_LIFE: Duration = Duration::from_secs(15);
+/// Floodfills asked for others, for a router named by an answer, and to verify.
+const FEW_STEPS: usize = 3;
 
 /// What a lookup is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
     /// A caller waits for it.
     Caller,
+    /// A message of somebody else waits for it.
+    Errand,
     /// A router named by a search reply.
     Referral,
     /// Routers near a random key.
@@ -68,6 +76,8 @@ pub(super) struct Lookup {
     hint: Option<RouterHash>,
     questions: Vec<Question>,
     steps: usize,
+    /// Routers named by answers that were followed.
+    followed: usize,
 }
 
 impl Lookup {
@@ -83,6 +93,7 @@ impl Lookup {
             hint: None,
             questions: Vec::new(),
             steps: 0,
+            followed: 0,
         }
     }
 
@@ -101,7 +112,7 @@ impl Lookup {
     const fn max_steps(&self) -> usize {
         match self.goal {
             Goal::Explore | Goal::Meet => 1,
-            Goal::Verify | Goal::Referral => 3,
+            Goal::Verify | Goal::Referral | Goal::Errand => FEW_STEPS,
             Goal::Caller => limits::LOOKUP_STEPS,
         }
     }
@@ -111,6 +122,43 @@ impl Lookup {
             (Goal::Explore, _) => LookupKind::Explore,
             (_, Target::Router(_)) => LookupKind::Router,
             (_, Target::LeaseSet(_)) => LookupKind::LeaseSet,
+        }
+    }
+}
+
+impl Question {
+    fn is_answered_by(&self, source: Source) -> bool {
+        match source {
+            Source::Link(from) => self.to == from && self.tag.is_none(),
+            Source::Reply(tag) => self.tag == Some(tag),
+            Source::Tunnel(_) | Source::RouterGarlic(_) => false,
+        }
+    }
+}
+
+/// Whose business a lookup is; each has room of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Callers,
+    Ours,
+    Others,
+}
+
+impl Kind {
+    const fn of(goal: Goal) -> Self {
+        match goal {
+            Goal::Caller => Self::Callers,
+            Goal::Errand => Self::Others,
+            Goal::Referral | Goal::Explore | Goal::Meet | Goal::Verify => Self::Ours,
+        }
+    }
+
+    /// How many there may be, and how many of one context.
+    const fn limits(self) -> (usize, usize) {
+        match self {
+            Self::Callers => (limits::LOOKUPS_MAX, limits::LOOKUPS_PER_CONTEXT),
+            Self::Ours => (limits::OWN_LOOKUPS_MAX, limits::OWN_LOOKUPS_PER_CONTEXT),
+            Self::Others => (limits::OTHERS_LOOKUPS_MAX, limits::OTHERS_LOOKUPS_MAX),
         }
     }
 }
@@ -127,7 +175,9 @@ impl NetDb {
     /// [`NetDbOutput::Found`] or [`NetDbOutput::NotFound`], after 20 s at the latest.
     pub fn lookup(&mut self, now: Now, ctx: Context, target: Target) -> LookupId {
         if let Some((id, running)) = self.lookups.iter_mut().find(|(_, l)| {
-            l.ctx == ctx && l.target == target && matches!(l.goal, Goal::Caller | Goal::Referral)
+            l.ctx == ctx
+                && l.target == target
+                && !matches!(l.goal, Goal::Explore | Goal::Meet | Goal::Verify)
         }) {
             running.goal = Goal::Caller;
             running.due = now.mono;
@@ -136,27 +186,51 @@ impl NetDb {
         self.start(Lookup::new(now, ctx, target, Goal::Caller))
     }
 
-    /// Registers a lookup; when there are too many it fails at once.
-    pub(super) fn start(&mut self, lookup: Lookup) -> LookupId {
+    /// Looks up a router that a message of somebody else has to go to, at a metered rate and with
+    /// few questions. It ends as [`NetDb::lookup`] does, which may be at once.
+    pub fn lookup_for_others(&mut self, now: Now, target: Target) {
+        if self.is_asked(Context::Router, &target) {
+            return;
+        }
+        if self.duties.errands.take(now.mono, 1) {
+            self.start(Lookup::new(now, Context::Router, target, Goal::Errand));
+        } else {
+            self.refused += 1;
+            let (id, ctx) = (self.next_id(), Context::Router);
+            self.push(NetDbOutput::NotFound { id, ctx, target });
+        }
+    }
+
+    /// Whether others may make us look up something now.
+    pub(super) fn has_errand(&self, now: Now) -> bool {
+        self.duties.errands.has(now.mono, 1)
+    }
+
+    fn next_id(&mut self) -> LookupId {
         let id = LookupId(self.next_id);
         self.next_id += 1;
-        let own = self.lookups.values().filter(|l| l.goal != Goal::Caller);
-        let full = match lookup.goal {
-            Goal::Caller => self.lookups.len() >= limits::LOOKUPS_MAX,
-            _ => own.count() >= limits::OWN_LOOKUPS_MAX,
-        };
-        if !full {
+        id
+    }
+
+    /// Registers a lookup; when there are too many of its kind it fails at once.
+    pub(super) fn start(&mut self, lookup: Lookup) -> LookupId {
+        let id = self.next_id();
+        let (ctx, target, goal) = (lookup.ctx, lookup.target, lookup.goal);
+        let kind = Kind::of(goal);
+        let of_kind = || self.lookups.values().filter(|l| Kind::of(l.goal) == kind);
+        let of_context = of_kind().filter(|l| l.ctx == ctx).count();
+        let (most, in_context) = kind.limits();
+        if of_kind().count() < most && of_context < in_context {
             self.lookups.insert(id, lookup);
-        } else if lookup.goal == Goal::Caller {
-            let (ctx, target) = (lookup.ctx, lookup.target);
+        } else if matches!(goal, Goal::Caller | Goal::Errand) {
             self.push(NetDbOutput::NotFound { id, ctx, target });
         }
         id
     }
 
-    pub(super) fn wake_lookups(&mut self, now: Instant) {
-        for l in self.lookups.values_mut() {
-            // Those that could not go on may now.
+    /// Those of a context that could not go on may now.
+    pub(super) fn wake_lookups(&mut self, now: Instant, ctx: Context) {
+        for l in self.lookups.values_mut().filter(|l| l.ctx == ctx) {
             if l.questions.len() < limits::LOOKUP_PARALLEL && l.next_question <= now {
                 l.due = now;
             }
@@ -169,12 +243,12 @@ impl NetDb {
             .any(|l| l.ctx == ctx && l.target == *target)
     }
 
-    /// Ends all lookups for the target with success, in one context or in all.
-    pub(super) fn succeed(&mut self, now: Now, ctx: Option<Context>, target: Target) {
+    /// Ends the lookups of a context for the target with success.
+    pub(super) fn succeed(&mut self, now: Now, ctx: Context, target: Target) {
         let done: Vec<LookupId> = self
             .lookups
             .iter()
-            .filter(|(_, l)| l.target == target && ctx.is_none_or(|c| c == l.ctx))
+            .filter(|(_, l)| l.target == target && l.ctx == ctx)
             .map(|(id, _)| *id)
             .collect();
         for id in done {
@@ -188,9 +262,14 @@ impl NetDb {
         };
         let (ctx, target) = (lookup.ctx, lookup.target);
         match (lookup.goal, found) {
-            (Goal::Caller, true) => self.push(NetDbOutput::Found { id, ctx, target }),
-            (Goal::Caller, false) => self.push(NetDbOutput::NotFound { id, ctx, target }),
+            (Goal::Caller | Goal::Errand, true) => {
+                self.push(NetDbOutput::Found { id, ctx, target });
+            }
+            (Goal::Caller | Goal::Errand, false) => {
+                self.push(NetDbOutput::NotFound { id, ctx, target });
+            }
             (Goal::Verify, _) => self.on_verified(now, ctx, target, found),
+            (Goal::Referral, true) => self.wake_lookups(now.mono, ctx),
             (Goal::Referral | Goal::Explore | Goal::Meet, _) => {}
         }
     }
@@ -222,7 +301,7 @@ impl NetDb {
         let late: Vec<Question> = late;
         for q in late {
             lookup.next_question = now.mono;
-            self.observed(now.mono, q.to, Observation::LookupFailed);
+            self.observed(now.mono, lookup.ctx, q.to, Observation::LookupFailed);
         }
     }
 
@@ -268,7 +347,10 @@ impl NetDb {
         lookup.goal == Goal::Caller
             && lookup.steps < lookup.max_steps()
             && !lookup.asked.is_empty()
-            && self.lookups.values().any(|l| l.goal == Goal::Referral)
+            && self
+                .lookups
+                .values()
+                .any(|l| l.goal == Goal::Referral && l.ctx == lookup.ctx)
     }
 
     /// The nearest floodfill not asked yet; silent ones last.
@@ -279,18 +361,51 @@ impl NetDb {
                 && *r.hash().as_bytes() != *lookup.target.key()
                 && self.usable_floodfill(r, direct)
         };
-        if let Some(hint) = lookup.hint.and_then(|h| self.store.router(&h)).filter(may) {
+        let hint = lookup.hint.and_then(|h| self.floodfill_of(lookup.ctx, &h));
+        if let Some(hint) = hint.filter(may) {
             return Some(Arc::clone(hint));
         }
         let key = RoutingKey::of(lookup.target.key(), now.wall);
-        let good = self
-            .store
-            .floodfills()
-            .filter(may)
-            .filter(|r| !self.strikes.is_out(now.mono, &r.hash()));
-        nearest(good, &key, 1)
+        self.nearest_floodfill(now, lookup.ctx, &key, |r| may(&r))
+    }
+
+    /// The nearest floodfill that a context may ask or store to. Those that were silent lately, or
+    /// were heard of only now, come last.
+    pub(super) fn nearest_floodfill(
+        &self,
+        now: Now,
+        ctx: Context,
+        key: &RoutingKey,
+        may: impl Fn(&Arc<RouterInfo>) -> bool,
+    ) -> Option<Arc<RouterInfo>> {
+        let usable = || self.floodfills_of(ctx).filter(|r| may(r));
+        let good = usable().filter(|r| {
+            let hash = r.hash();
+            let settled = ctx == Context::Router
+                || self.routers.is_settled(&hash, now.mono)
+                || self.referred.get(ctx, &hash).is_some();
+            settled && !self.strikes.is_out(now.mono, ctx, &hash)
+        });
+        nearest(good, key, 1)
             .pop()
-            .or_else(|| nearest(self.store.floodfills().filter(may), &key, 1).pop())
+            .or_else(|| nearest(usable(), key, 1).pop())
+    }
+
+    /// The floodfills that a context may know: a destination not those that somebody planted.
+    pub(super) fn floodfills_of(&self, ctx: Context) -> impl Iterator<Item = &Arc<RouterInfo>> {
+        let known = self
+            .routers
+            .floodfills()
+            .filter(move |r| ctx == Context::Router || self.routers.may_serve_clients(&r.hash()));
+        known.chain(self.referred.of(ctx))
+    }
+
+    /// A router that a context may know.
+    pub(super) fn floodfill_of(&self, ctx: Context, hash: &RouterHash) -> Option<&Arc<RouterInfo>> {
+        let known = self.routers.get(hash);
+        known
+            .filter(|_| ctx == Context::Router || self.routers.may_serve_clients(hash))
+            .or_else(|| self.referred.get(ctx, hash))
     }
 
     /// Whether a floodfill can be asked or stored to: over a link, or out of a tunnel.
@@ -363,36 +478,49 @@ impl NetDb {
         });
     }
 
-    /// Takes the question out that an answer belongs to, and scores who answered.
+    /// Who answers a question for the target, as far as the way of the answer proves it: the tag
+    /// that only they know, or their link when they were asked over it.
+    pub(super) fn who_answers(
+        &self,
+        ctx: Context,
+        source: Source,
+        target: &Target,
+    ) -> Option<RouterHash> {
+        let asked = self.lookups.values();
+        let questions = asked
+            .filter(|l| l.ctx == ctx && l.target == *target)
+            .flat_map(|l| &l.questions);
+        let mut answered = questions.filter(|q| q.is_answered_by(source));
+        answered.next().map(|q| q.to)
+    }
+
+    /// Takes the question out that an answer belongs to, and scores who answered; `good` is `None`
+    /// when the answer says nothing of them.
     pub(super) fn score_answer(
         &mut self,
         now: Now,
         ctx: Context,
         source: Source,
         target: &Target,
-        good: bool,
+        good: Option<bool>,
     ) {
         let who = self
             .lookups
             .values_mut()
             .filter(|l| l.ctx == ctx && l.target == *target)
             .find_map(|l| {
-                let at = l.questions.iter().position(|q| match source {
-                    Source::Link(from) => q.to == from && q.tag.is_none(),
-                    Source::Reply(tag) => q.tag == Some(tag),
-                    Source::Tunnel(_) | Source::RouterGarlic => false,
-                })?;
+                let at = l.questions.iter().position(|q| q.is_answered_by(source))?;
                 l.due = now.mono;
                 l.next_question = now.mono;
                 Some(l.questions.swap_remove(at).to)
             });
+        let what = match good {
+            Some(true) => Observation::LookupAnswered,
+            Some(false) => Observation::LookupFailed,
+            None => return,
+        };
         if let Some(who) = who {
-            let what = if good {
-                Observation::LookupAnswered
-            } else {
-                Observation::LookupFailed
-            };
-            self.observed(now.mono, who, what);
+            self.observed(now.mono, ctx, who, what);
         }
     }
 
@@ -408,41 +536,44 @@ impl NetDb {
             if l.ctx != ctx || *l.target.key() != reply.key {
                 continue;
             }
-            let at = l.questions.iter().position(|q| match source {
-                Source::Link(from) => q.to == from && q.tag.is_none(),
-                Source::Reply(tag) => q.tag == Some(tag),
-                Source::Tunnel(_) | Source::RouterGarlic => false,
-            });
+            let at = l.questions.iter().position(|q| q.is_answered_by(source));
             if let Some(at) = at {
                 l.due = now.mono;
                 l.next_question = now.mono;
-                answered = Some((*id, l.goal, l.questions.swap_remove(at).to));
+                let room = limits::LOOKUP_FOLLOWED.saturating_sub(l.followed);
+                let n = reply
+                    .peers
+                    .len()
+                    .min(limits::SEARCH_REPLY_FOLLOWED)
+                    .min(room);
+                l.followed += n;
+                answered = Some((*id, l.goal, l.questions.swap_remove(at).to, n));
                 break;
             }
         }
-        let Some((id, goal, who)) = answered else {
+        let Some((id, goal, who, n)) = answered else {
             return;
         };
-        self.observed(now.mono, who, Observation::LookupAnswered);
-        if goal != Goal::Verify && goal != Goal::Referral {
-            self.follow(now, who, &reply.peers);
+        self.observed(now.mono, ctx, who, Observation::LookupAnswered);
+        if !matches!(goal, Goal::Verify | Goal::Referral | Goal::Errand) {
+            let peers = reply.peers.iter().take(n).copied().collect::<Vec<_>>();
+            self.follow(now, ctx, who, &peers);
         }
         if matches!(goal, Goal::Explore | Goal::Meet) {
             self.finish(now, id, true);
         }
     }
 
-    /// Looks up routers that a search reply named and that we do not know.
-    fn follow(&mut self, now: Now, referrer: RouterHash, peers: &[RouterHash]) {
-        for peer in peers.iter().take(limits::SEARCH_REPLY_FOLLOWED) {
+    /// Looks up routers that a search reply named and that the context does not know.
+    fn follow(&mut self, now: Now, ctx: Context, referrer: RouterHash, peers: &[RouterHash]) {
+        for peer in peers {
             let target = Target::Router(*peer);
-            if *peer == self.config.us
-                || self.store.router(peer).is_some()
-                || self.is_asked(Context::Router, &target)
-            {
+            // A destination must not show by leaving out ourselves whose it is.
+            let us = ctx == Context::Router && *peer == self.config.us;
+            if us || self.floodfill_of(ctx, peer).is_some() || self.is_asked(ctx, &target) {
                 continue;
             }
-            let mut lookup = Lookup::new(now, Context::Router, target, Goal::Referral);
+            let mut lookup = Lookup::new(now, ctx, target, Goal::Referral);
             // Who named it has its RouterInfo.
             lookup.hint = Some(referrer);
             self.start(lookup);

@@ -2,7 +2,6 @@
 //! tunnels; each confirmed by its floodfill, LeaseSets looked up again afterwards
 //! (i2p docs/how/network-database, RouterInfo Storage, LeaseSet Storage).
 
-use super::closest::nearest;
 use super::lookup::{Goal, Lookup};
 use super::routing_key::RoutingKey;
 use super::{Context, MESSAGE_LIFE, NetDb, NetDbOutput, Paths, ReplyPath, Source, Target};
@@ -186,7 +185,7 @@ impl NetDb {
     ) {
         match p.state {
             State::Confirm(silent, ..) => {
-                self.observed(now.mono, silent, Observation::LookupFailed);
+                self.observed(now.mono, slot.ctx, silent, Observation::LookupFailed);
                 p.tried.insert(silent);
                 self.store_next(now, rng, paths, slot, p);
             }
@@ -194,7 +193,8 @@ impl NetDb {
             State::Verify(at) => {
                 let target = Target::LeaseSet(crate::wire::hash::DestHash(slot.key));
                 // Another floodfill than the one that has it, if there is another.
-                let other = (self.store.floodfills())
+                let other = self
+                    .floodfills_of(slot.ctx)
                     .any(|r| r.hash() != at && self.usable_floodfill(r, false));
                 let lookup = Lookup::new(now, slot.ctx, target, Goal::Verify);
                 let id = self.start(lookup.without(other.then_some(at)));
@@ -291,15 +291,9 @@ impl NetDb {
         direct: bool,
     ) -> Option<Arc<RouterInfo>> {
         let key = RoutingKey::of(&slot.key, date);
-        let usable = || {
-            self.store
-                .floodfills()
-                .filter(|r| !p.tried.contains(&r.hash()) && self.usable_floodfill(r, direct))
-        };
-        let good = usable().filter(|r| !self.strikes.is_out(now.mono, &r.hash()));
-        nearest(good, &key, 1)
-            .pop()
-            .or_else(|| nearest(usable(), &key, 1).pop())
+        self.nearest_floodfill(now, slot.ctx, &key, |r| {
+            !p.tried.contains(&r.hash()) && self.usable_floodfill(r, direct)
+        })
     }
 
     /// A DeliveryStatus; whether it confirms one of our stores, by the way that the store named.
@@ -334,7 +328,7 @@ impl NetDb {
         if slot.tomorrow {
             self.publications.remove(&slot);
         }
-        self.observed(now.mono, at, Observation::LookupAnswered);
+        self.observed(now.mono, slot.ctx, at, Observation::LookupAnswered);
         true
     }
 
@@ -343,7 +337,7 @@ impl NetDb {
         let Target::LeaseSet(dest) = target else {
             return;
         };
-        let newest = self.store.lease_set(ctx, &dest).map(|ls| ls.published());
+        let newest = self.leases.found(ctx, &dest).map(|ls| ls.published());
         for (slot, p) in &mut self.publications {
             let (State::Verifying(at), Value::Leases(ls)) = (p.state, &p.value) else {
                 continue;

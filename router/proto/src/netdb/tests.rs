@@ -1,7 +1,10 @@
 //! Small networks of netDbs under virtual time. Tunnels are a table: what is sent into one comes
 //! out at its owner, garlic is opened by its tag.
 
+mod contexts;
+mod duties;
 mod hostile;
+mod strangers;
 mod ways;
 
 use super::*;
@@ -43,7 +46,7 @@ struct Node {
 
 enum Parcel {
     Link(RouterHash, Message),
-    Garlic(Message),
+    Garlic(RouterHash, Message),
     Tunnel(TunnelId, Message),
 }
 
@@ -107,7 +110,8 @@ impl Net {
 
     fn introduce(&mut self, who: RouterHash, to: RouterHash) {
         let info = Arc::clone(&self.nodes[&to].info);
-        self.node(who).db.load(info);
+        let now = self.now;
+        self.node(who).db.load(now, info, true);
     }
 
     fn tunnel(&mut self, who: RouterHash, ctx: Context) {
@@ -177,7 +181,8 @@ impl Net {
                 } else {
                     assert_eq!(*seal, self.nodes[to].info.enc_key());
                     assert!(self.nodes[&from].tunnels.has_outbound(*ctx));
-                    Some((*to, Parcel::Garlic(message.clone())))
+                    // It comes out of the tunnel at some router.
+                    Some((*to, Parcel::Garlic(RouterHash([0xbb; 32]), message.clone())))
                 }
             }
             NetDbOutput::SendTunnel {
@@ -207,7 +212,7 @@ impl Net {
         };
         let (ctx, source, message) = match parcel {
             Parcel::Link(from, m) => (Context::Router, Source::Link(from), m),
-            Parcel::Garlic(m) => (Context::Router, Source::RouterGarlic, m),
+            Parcel::Garlic(from, m) => (Context::Router, Source::RouterGarlic(from), m),
             Parcel::Tunnel(id, m) => {
                 let ctx = self.tunnels[&id].1;
                 if m.kind == kind::GARLIC {
@@ -299,7 +304,7 @@ fn a_published_lease_set_is_confirmed_flooded_verified_and_found() {
     assert!(net.nodes[&site].db.is_published(CLIENT));
     let holders = ffs
         .iter()
-        .filter(|f| net.nodes[f].db.lease_set(Context::Router, &dest).is_some())
+        .filter(|f| net.nodes[f].db.served_lease_set(&dest).is_some())
         .count();
     assert_eq!(holders, 4, "one was stored to, three were flooded");
     net.run(Duration::from_secs(20));
@@ -414,7 +419,7 @@ fn a_silent_floodfill_does_not_stop_publishing() {
     let db = &net.nodes[&site].db;
     assert!(db.is_published(CLIENT) && db.is_published(Context::Router));
     let alive = || ffs[3..].iter().map(|f| &net.nodes[f].db);
-    assert!(alive().any(|db| db.lease_set(Context::Router, &dest).is_some()));
+    assert!(alive().any(|db| db.served_lease_set(&dest).is_some()));
     assert!(alive().any(|db| db.router(&site).is_some()));
 }
 

@@ -30,6 +30,15 @@ impl Prefix {
     }
 }
 
+/// Prefixes of the published addresses that belong to the public Internet, in their order.
+pub fn public_prefixes(info: &RouterInfo) -> impl Iterator<Item = Prefix> + '_ {
+    let hosts = info.addresses().iter().filter_map(|a| a.host());
+    let all = hosts.filter(|ip| is_public(*ip)).map(Prefix::of);
+    // Several transports at one address are one.
+    let mut seen: Option<Prefix> = None;
+    all.filter(move |p| seen.replace(*p) != Some(*p))
+}
+
 /// Prefixes of all published addresses.
 #[must_use]
 pub fn prefixes(info: &RouterInfo) -> Vec<Prefix> {

@@ -59,6 +59,7 @@ pub struct Profile {
 
 impl Profile {
     fn decay(&mut self, now: Date) {
+        self.not_after(now);
         let steps = now.since(self.updated).as_secs() / HALF_LIFE.as_secs();
         if steps == 0 {
             return;
@@ -134,9 +135,16 @@ impl Profile {
     #[must_use]
     pub fn is_failing(&self, now: Date) -> bool {
         let dead = self.last_unreachable != Date::default()
+            && self.last_unreachable <= now
             && now.since(self.last_unreachable) < UNREACHABLE;
         let bad = self.declined + self.no_reply.saturating_mul(2);
         dead || (bad >= 4 * ONE && bad / 8 > self.agreed)
+    }
+
+    /// Whether it did anything good for us.
+    #[must_use]
+    pub const fn is_proven(&self) -> bool {
+        self.agreed > 0 || self.lookups > 0
     }
 
     /// Writes 37 bytes: version, six counts, seconds of the last change, of the last failed dial
@@ -191,9 +199,9 @@ impl Profiles {
     pub fn load(&mut self, now: Date, router: RouterHash, bytes: &[u8]) {
         if let Ok(mut profile) = Profile::parse(bytes)
             && now.since(profile.updated) < FORGET
+            && self.make_room(&router, profile.is_proven())
         {
             profile.not_after(now);
-            self.make_room(&router);
             self.map.insert(router, profile);
         }
     }
@@ -208,9 +216,17 @@ impl Profiles {
 
     /// Notes what a router did.
     pub fn observe(&mut self, now: Date, router: RouterHash, what: Observation) {
-        self.make_room(&router);
-        self.map.entry(router).or_default().observe(now, what);
-        self.dirty.insert(router);
+        let good = matches!(what, Observation::Agreed | Observation::LookupAnswered);
+        if self.make_room(&router, good) {
+            self.map.entry(router).or_default().observe(now, what);
+            self.dirty.insert(router);
+        }
+    }
+
+    /// Routers that did anything good for us.
+    pub fn proven(&self) -> impl Iterator<Item = &RouterHash> {
+        let good = self.map.iter().filter(|(_, p)| p.is_proven());
+        good.map(|(hash, _)| hash)
     }
 
     /// The profile of a router; `None` for a stranger.
@@ -276,14 +292,24 @@ impl Profiles {
         });
     }
 
-    fn make_room(&mut self, newcomer: &RouterHash) {
+    /// Whether there is room for a newcomer. Those that never did us good go first, since others
+    /// can make us dial whom they like; only who did good takes the place of one who did.
+    fn make_room(&mut self, newcomer: &RouterHash, good: bool) -> bool {
         if self.map.len() < limits::PROFILES_MAX || self.map.contains_key(newcomer) {
-            return;
+            return true;
         }
-        let oldest = self.map.iter().min_by_key(|(_, p)| p.updated);
-        if let Some(hash) = oldest.map(|(h, _)| *h) {
-            self.map.remove(&hash);
-            self.dirty.insert(hash);
+        let first = self
+            .map
+            .iter()
+            .min_by_key(|(_, p)| (p.is_proven(), p.updated))
+            .map(|(h, p)| (*h, p.is_proven()));
+        match first {
+            Some((hash, proven)) if good || !proven => {
+                self.map.remove(&hash);
+                self.dirty.insert(hash);
+                true
+            }
+            _ => false,
         }
     }
 }
@@ -354,6 +380,38 @@ mod tests {
         assert_eq!(q.linked_within(T + hour, hour * 2, 1), [hash(2)]);
         assert_eq!(q.linked_within(T + hour, minute, 10), [hash(2)]);
         assert!(q.linked_within(T + hour * 3, hour, 10).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_condemns_nobody() {
+        let mut p = Profiles::new();
+        p.observe(T + DAY * 1000, hash(1), Observation::Unreachable);
+        assert!(!p.is_failing(T, &hash(1)));
+        p.observe(T, hash(1), Observation::Agreed);
+        assert!(p.score(&hash(1)) > 0);
+        p.prune(T + DAY * 4);
+        assert!(p.is_empty());
+    }
+
+    #[test]
+    fn strangers_that_could_not_be_dialled_push_nobody_out() {
+        let mut p = Profiles::new();
+        p.observe(T, hash(1), Observation::Agreed);
+        for n in 0..limits::PROFILES_MAX as u64 + 100 {
+            let mut h = [7; 32];
+            h[..8].copy_from_slice(&n.to_be_bytes());
+            let t = T + Duration::from_secs(n + 1);
+            p.observe(t, RouterHash(h), Observation::Unreachable);
+        }
+        assert_eq!(p.len(), limits::PROFILES_MAX);
+        assert!(p.get(&hash(1)).is_some());
+        for n in 0..limits::PROFILES_MAX as u64 {
+            let mut h = [8; 32];
+            h[..8].copy_from_slice(&n.to_be_bytes());
+            p.observe(T + DAY, RouterHash(h), Observation::Agreed);
+        }
+        p.observe(T + DAY, hash(3), Observation::Unreachable);
+        assert!(p.get(&hash(3)).is_none());
     }
 
     #[test]

@@ -27,8 +27,10 @@ const FLOODFILL_ABOVE: u16 = 1;
 /// What a start begins with.
 #[derive(Default)]
 pub struct Saved {
-    /// RouterInfos, verified.
+    /// RouterInfos that are on the disk, verified.
     pub routers: Vec<Arc<RouterInfo>>,
+    /// RouterInfos of seeds and reseed files, verified; they are written to the disk.
+    pub seeds: Vec<Arc<RouterInfo>>,
     /// Serialised peer profiles.
     pub profiles: Vec<(RouterHash, Vec<u8>)>,
     /// The address book.
@@ -51,10 +53,8 @@ impl Router {
     ) -> Result<Self> {
         let us = keys.identity.hash();
         let own = OwnInfo::new(&config, &keys, now)?;
-        let mut netdb = NetDb::new(netdb_config(&config, us));
-        for info in saved.routers.into_iter().filter(|i| i.hash() != us) {
-            netdb.load(info);
-        }
+        let peers = Peers::new(us, &config, &saved.profiles, now);
+        let mut netdb = filled_netdb(&config, us, now, saved.routers, saved.seeds, &peers);
         netdb.set_own(Arc::clone(own.current()));
         let mut tunnels = Tunnels::new(us);
         let e = config.exploratory;
@@ -110,6 +110,28 @@ impl Router {
         router.link(super::output::LinkCmd::TransitLimit(limit));
         Ok(router)
     }
+}
+
+/// What the disk had and what seeds give; routers that did us good before stay whatever comes.
+fn filled_netdb(
+    config: &Config,
+    us: RouterHash,
+    now: Now,
+    kept: Vec<Arc<RouterInfo>>,
+    seeds: Vec<Arc<RouterInfo>>,
+    peers: &Peers,
+) -> NetDb {
+    let mut netdb = NetDb::new(netdb_config(config, us));
+    for info in kept {
+        netdb.load(now, info, true);
+    }
+    for info in seeds {
+        netdb.load(now, info, false);
+    }
+    for hash in peers.proven() {
+        netdb.prove(hash);
+    }
+    netdb
 }
 
 fn netdb_config(config: &Config, us: RouterHash) -> NetDbConfig {

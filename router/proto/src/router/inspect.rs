@@ -39,6 +39,18 @@ pub struct DestView {
 }
 
 impl Router {
+    /// Whether another router's RouterInfo is kept.
+    #[must_use]
+    pub fn has_router(&self, hash: &RouterHash) -> bool {
+        *hash != self.us && self.netdb.router(hash).is_some()
+    }
+
+    /// Whether a router's profile is kept.
+    #[must_use]
+    pub fn has_profile(&self, hash: &RouterHash) -> bool {
+        self.peers.has_profile(hash)
+    }
+
     /// The tunnels that are in use.
     pub fn paths(&self) -> impl Iterator<Item = PathView> + '_ {
         self.tunnels

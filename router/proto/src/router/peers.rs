@@ -167,6 +167,17 @@ impl Peers {
         self.profiles.take_changed(PROFILES_PER_TICK)
     }
 
+    /// Whether this router has a profile.
+    #[must_use]
+    pub fn has_profile(&self, hash: &RouterHash) -> bool {
+        self.profiles.get(hash).is_some()
+    }
+
+    /// Routers that did us good.
+    pub fn proven(&self) -> impl Iterator<Item = &RouterHash> {
+        self.profiles.proven()
+    }
+
     /// Routers with a profile.
     #[must_use]
     pub fn len(&self) -> usize {

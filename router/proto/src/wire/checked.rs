@@ -4,64 +4,85 @@ use super::error::{Cause, Result, WireError};
 use crate::crypto::sig;
 use crate::wire::cert::SigType;
 
-/// A parsed value whose signature was not checked; only [`Unverified::verify`] gives it out.
+/// A signature over bytes, not checked yet.
+#[derive(Clone, Debug)]
+pub(super) struct Signed {
+    /// Its type.
+    pub(super) kind: SigType,
+    /// Public key of the signer.
+    pub(super) key: Vec<u8>,
+    /// What was signed.
+    pub(super) bytes: Vec<u8>,
+    /// The signature.
+    pub(super) signature: Vec<u8>,
+    /// Its name.
+    pub(super) field: &'static str,
+}
+
+impl Signed {
+    fn verify(&self) -> Result<()> {
+        if !sig::can_verify(self.kind) {
+            return Err(WireError::new(self.field, Cause::Unsupported));
+        }
+        if sig::verify(self.kind, &self.key, &[&self.bytes], &self.signature) {
+            Ok(())
+        } else {
+            Err(WireError::new(self.field, Cause::BadSignature))
+        }
+    }
+}
+
+/// A parsed value whose signatures were not checked; only [`Unverified::verify`] gives it out.
 #[derive(Clone, Debug)]
 pub struct Unverified<T> {
     value: T,
-    kind: SigType,
-    key: Vec<u8>,
-    signed: Vec<u8>,
-    signature: Vec<u8>,
-    field: &'static str,
-    /// Another signature that has to hold: the one that authorises the key.
-    before: Option<Box<Unverified<()>>>,
+    signed: Signed,
+    /// The signature over a transient key, by the key that names the value.
+    offline: Option<Signed>,
 }
 
 impl<T> Unverified<T> {
-    /// A value with the key, the signed bytes and the signature; `field` names the signature.
-    pub(super) const fn new(
-        value: T,
-        kind: SigType,
-        key: Vec<u8>,
-        signed: Vec<u8>,
-        signature: Vec<u8>,
-        field: &'static str,
-    ) -> Self {
+    /// A value with its signature.
+    pub(super) const fn new(value: T, signed: Signed) -> Self {
         Self {
             value,
-            kind,
-            key,
             signed,
-            signature,
-            field,
-            before: None,
+            offline: None,
         }
     }
 
-    /// The same, whose key is authorised by another signature.
-    pub(super) fn authorised_by(self, before: Option<Unverified<()>>) -> Self {
-        Self {
-            before: before.map(Box::new),
-            ..self
+    /// The signer is a transient key that this signature vouches for.
+    pub(super) fn with_offline(mut self, offline: Option<Signed>) -> Self {
+        self.offline = offline;
+        self
+    }
+
+    /// The same with another form of the value.
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Unverified<U> {
+        Unverified {
+            value: f(self.value),
+            signed: self.signed,
+            offline: self.offline,
         }
     }
 
-    /// Checks the signature, and the one that authorises its key.
+    /// Checks the signatures.
     ///
     /// # Errors
     /// The signature field, unsupported or not verifying.
     pub fn verify(self) -> Result<T> {
-        if !sig::can_verify(self.kind) {
-            return Err(WireError::new(self.field, Cause::Unsupported));
+        if let Some(offline) = &self.offline {
+            offline.verify()?;
         }
-        if let Some(before) = self.before {
-            before.verify()?;
-        }
-        if sig::verify(self.kind, &self.key, &[&self.signed], &self.signature) {
-            Ok(self.value)
-        } else {
-            Err(WireError::new(self.field, Cause::BadSignature))
-        }
+        self.signed.verify()?;
+        Ok(self.value)
+    }
+
+    /// What [`Unverified::verify`] costs, in units of an Ed25519 verification.
+    #[must_use]
+    pub fn cost(&self) -> u32 {
+        let offline = self.offline.as_ref();
+        sig::cost(self.signed.kind) + offline.map_or(0, |o| sig::cost(o.kind))
     }
 
     /// The value before its signature was checked: for reading what decides whether checking is

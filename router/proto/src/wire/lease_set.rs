@@ -1,6 +1,6 @@
 //! The old LeaseSet (i2p spec/common-structures, LeaseSet; store type 1): read, never made.
 
-use super::checked::Unverified;
+use super::checked::{Signed, Unverified};
 use super::cursor::Reader;
 use super::error::{Result, WireError};
 use super::hash::{DestHash, RouterHash, TunnelId};
@@ -54,11 +54,13 @@ impl LeaseSet {
         };
         Ok(Unverified::new(
             value,
-            kind,
-            key,
-            signed,
-            signature,
-            "LeaseSet.signature",
+            Signed {
+                kind,
+                key,
+                bytes: signed,
+                signature,
+                field: "LeaseSet.signature",
+            },
         ))
     }
 

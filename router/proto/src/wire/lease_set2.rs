@@ -1,13 +1,14 @@
 //! LeaseSet2: where a destination can be reached, and with which keys
 //! (i2p spec/common-structures, LeaseSet2; store type 3).
 
-use super::cert::{ENC_X25519, SigType};
-use super::checked::Unverified;
+use super::cert::ENC_X25519;
+use super::checked::{Signed, Unverified};
 use super::cursor::{Reader, Writer};
 use super::error::{Result, WireError};
 use super::hash::{DestHash, RouterHash, TunnelId};
 use super::identity::Destination;
 use super::mapping::Mapping;
+use super::offline;
 use crate::crypto::sig::SigningKey;
 use crate::limits;
 use crate::time::Date;
@@ -80,20 +81,18 @@ impl LeaseSet2 {
         let published_secs = u64::from(r.u32("LeaseSet2.published")?);
         let lifetime = u64::from(r.u16("LeaseSet2.expires")?);
         let flags = r.u16("LeaseSet2.flags")?;
-        let (signer, before) = if flags & 1 == 1 {
-            let (signer, before) = offline_key(&mut r, &destination)?;
-            (signer, Some(before))
-        } else {
-            let keys = destination.keys();
-            ((keys.sig_type(), keys.signing_key()), None)
-        };
+        let own = (
+            destination.keys().sig_type(),
+            destination.keys().signing_key(),
+        );
+        let signer = offline::read(&mut r, flags, own)?;
         Mapping::read(&mut r)?;
         let keys = read_keys(&mut r)?;
         let leases = read_leases(&mut r)?;
         let mut signed = vec![STORE_TYPE];
         signed.extend_from_slice(r.since(0));
         let signature = r
-            .take(signer.0.signature_len(), "LeaseSet2.signature")?
+            .take(signer.kind.signature_len(), "LeaseSet2.signature")?
             .to_vec();
         r.finish("LeaseSet2")?;
         let value = Self {
@@ -101,20 +100,19 @@ impl LeaseSet2 {
             hash: destination.hash(),
             destination,
             published: Date::from_secs(published_secs),
-            expires: Date::from_secs(published_secs + lifetime),
+            expires: Date::from_secs(published_secs + lifetime).min(signer.ends),
             flags,
             keys,
             leases,
         };
-        Ok(Unverified::new(
-            value,
-            signer.0,
-            signer.1,
-            signed,
+        let signed = Signed {
+            kind: signer.kind,
+            key: signer.key,
+            bytes: signed,
             signature,
-            "LeaseSet2.signature",
-        )
-        .authorised_by(before))
+            field: "LeaseSet2.signature",
+        };
+        Ok(Unverified::new(value, signed).with_offline(signer.vouched))
     }
 
     /// Builds and signs a LeaseSet2 of an Ed25519 destination.
@@ -172,7 +170,7 @@ impl LeaseSet2 {
         self.published
     }
 
-    /// When it ends.
+    /// When it ends, at the latest with its transient key.
     #[must_use]
     pub const fn expires(&self) -> Date {
         self.expires
@@ -218,28 +216,6 @@ impl LeaseSet2 {
     pub fn life_left(&self, now: Date) -> Duration {
         self.expires.min(self.last_lease()).since(now)
     }
-}
-
-/// A key with its kind.
-type Signer = (SigType, Vec<u8>);
-
-/// The transient key of an offline signature, and the destination's own signature over it
-/// (i2p spec/common-structures, OfflineSignature).
-fn offline_key(r: &mut Reader<'_>, dest: &Destination) -> Result<(Signer, Unverified<()>)> {
-    let start = r.position();
-    r.u32("OfflineSignature.expires")?;
-    let kind = SigType::from_number(r.u16("OfflineSignature.sigtype")?)
-        .ok_or(WireError::invalid("OfflineSignature.sigtype"))?;
-    let key = r
-        .take(kind.key_len(), "OfflineSignature.transient_key")?
-        .to_vec();
-    let signed = r.since(start).to_vec();
-    let own = dest.keys().sig_type();
-    let field = "OfflineSignature.signature";
-    let signature = r.take(own.signature_len(), field)?.to_vec();
-    let owner = dest.keys().signing_key();
-    let before = Unverified::new((), own, owner, signed, signature, field);
-    Ok(((kind, key), before))
 }
 
 fn read_keys(r: &mut Reader<'_>) -> Result<Vec<EncKey>> {

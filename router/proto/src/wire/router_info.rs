@@ -1,6 +1,6 @@
 //! RouterInfo: what a router says of itself, signed (i2p spec/common-structures, RouterInfo).
 
-use super::checked::Unverified;
+use super::checked::{Signed, Unverified};
 use super::cursor::{Reader, Writer};
 use super::error::{Result, WireError};
 use super::hash::RouterHash;
@@ -69,11 +69,13 @@ impl RouterInfo {
         };
         Ok(Unverified::new(
             value,
-            kind,
-            key,
-            signed,
-            signature,
-            "RouterInfo.signature",
+            Signed {
+                kind,
+                key,
+                bytes: signed,
+                signature,
+                field: "RouterInfo.signature",
+            },
         ))
     }
 

@@ -54,11 +54,11 @@ fn hostile_lease_sets_are_refused() {
     assert_eq!(send(&mut net, ffs[0], tunnel(), &ls(&good)), Ok(true));
     assert_eq!(send(&mut net, client, link, &ls(&good)), Ok(true));
     for who in [ffs[0], client] {
-        let kept = net.nodes[&who].db.lease_set(Context::Router, &good.hash());
+        let kept = net.nodes[&who].db.served_lease_set(&good.hash());
         assert!(kept.is_none());
     }
     assert_eq!(
-        send(&mut net, ffs[0], Source::RouterGarlic, &ls(&good)),
+        send(&mut net, ffs[0], Source::RouterGarlic(client), &ls(&good)),
         Ok(true)
     );
     assert_eq!(net.nodes[&ffs[0]].db.lease_set_count(), 1);

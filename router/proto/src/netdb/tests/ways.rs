@@ -43,7 +43,7 @@ fn a_lease_set_is_confirmed_by_the_tunnel_that_the_store_named() {
     for (ctx, source) in [
         (Context::Router, Source::Link(ff)),
         (CLIENT, Source::Link(ff)),
-        (Context::Router, Source::RouterGarlic),
+        (Context::Router, Source::RouterGarlic(RouterHash([0xbb; 32]))),
         (Context::Router, Source::Tunnel(router)),
         (Context::Client(2), Source::Tunnel(other)),
         (CLIENT, Source::Tunnel(other)),
@@ -73,7 +73,7 @@ fn our_router_info_names_no_tunnel_and_is_confirmed_by_the_link() {
     let other = *ffs.iter().find(|f| **f != ff).unwrap();
     for source in [
         Source::Link(other),
-        Source::RouterGarlic,
+        Source::RouterGarlic(RouterHash([0xbb; 32])),
         Source::Tunnel(tunnel),
     ] {
         assert!(!confirm(

@@ -3,8 +3,8 @@
 use crate::garlic;
 use crate::garlic::clove::{Block, Clove, Delivery, parse_blocks};
 use crate::netdb::{Context, Source};
-use crate::router::Router;
 use crate::router::output::Class;
+use crate::router::{EXPLORATORY, Router};
 use crate::time::Now;
 use crate::tunnel::{InboundId, PoolId};
 use crate::wire::hash::RouterHash;
@@ -40,7 +40,7 @@ impl Router {
         let m = clove.message;
         match (clove.delivery, m.kind) {
             (Delivery::Local, kind::DATABASE_STORE | kind::DATABASE_LOOKUP) => {
-                self.tell_netdb(now, Context::Router, Source::RouterGarlic, &m);
+                self.tell_netdb(now, Context::Router, Source::RouterGarlic(from), &m);
             }
             (Delivery::Local, kind::SHORT_TUNNEL_BUILD | kind::VARIABLE_TUNNEL_BUILD) => {
                 self.admit(now, from, &m);
@@ -126,13 +126,19 @@ impl Router {
         self.send_by_pool(now, pool, to, wrapped);
     }
 
-    /// Sends to a router out of one of the pool's outbound tunnels, or over a link.
+    /// Sends to a router out of one of the pool's outbound tunnels; the router's own messages go
+    /// over a link when it has none. What a destination says never does.
     pub(super) fn send_by_pool(&mut self, now: Now, pool: PoolId, to: RouterHash, m: Message) {
         let tunnels: Vec<_> = self
             .tunnels
             .outbound(pool)
-            .filter(|t| !t.failing)
-            .map(|t| t.id)
+            .map(|t| (t.failing, t.id))
+            .collect();
+        let all_fail = tunnels.iter().all(|(failing, _)| *failing);
+        let tunnels: Vec<_> = tunnels
+            .into_iter()
+            .filter(|(failing, _)| !failing || all_fail)
+            .map(|(_, id)| id)
             .collect();
         let delivery = crate::tunnel::fragment::TunnelDelivery::Router(to);
         match self.rng.pick(&tunnels) {
@@ -140,7 +146,8 @@ impl Router {
                 self.tunnels
                     .send(now, &mut self.rng, *id, delivery, vec![m]);
             }
-            None => self.send_direct(to, Class::Control, m),
+            None if pool == EXPLORATORY => self.send_direct(to, Class::Control, m),
+            None => self.drop_one(),
         }
     }
 }

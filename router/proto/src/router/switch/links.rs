@@ -1,6 +1,6 @@
 //! Events of links.
 
-use crate::netdb::{Context, Source};
+use crate::netdb::{Context, Source, Target};
 use crate::router::Router;
 use crate::router::input::{Direction, LinkDown, LinkEvent};
 use crate::router::output::{Class, LinkCmd, Output};
@@ -33,10 +33,14 @@ impl Router {
                 info,
             } => {
                 self.connected.insert(peer);
+                self.netdb.set_linked(peer, true);
                 if let Some(info) = info {
                     self.netdb.insert_router(now, info);
                 }
                 let dialled = direction == Direction::Outbound;
+                if dialled {
+                    self.netdb.prove(&peer);
+                }
                 self.peers.reached(now, peer, dialled);
             }
             LinkEvent::Down { peer, why } => self.on_down(now, peer, why),
@@ -104,6 +108,7 @@ impl Router {
         }
         // Routers that cannot dial us reach our inbound tunnels only over links that we keep. One
         // that refuses is not asked again at once: it would be without end.
+        self.netdb.set_linked(peer, false);
         if self.connected.remove(&peer) {
             self.tunnels.link_lost(peer);
         } else if self.tunnels.needs_link(peer) {
@@ -152,7 +157,7 @@ impl Router {
     fn want_router(&mut self, now: Now, peer: RouterHash) {
         match self.netdb.router(&peer) {
             Some(info) => self.link(LinkCmd::Dial(info)),
-            None => self.look_up_router(now, peer),
+            None => self.netdb.lookup_for_others(now, Target::Router(peer)),
         }
     }
 

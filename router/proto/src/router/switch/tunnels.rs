@@ -44,6 +44,9 @@ impl Router {
             TunnelOutput::Outcome { hops, result, .. } => {
                 self.peers.outcome(now, &hops, &result);
                 if result == BuildResult::Accepted {
+                    for hop in &hops {
+                        self.netdb.prove(hop);
+                    }
                     self.tend_clients(now);
                 }
             }

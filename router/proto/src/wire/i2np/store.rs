@@ -3,11 +3,12 @@
 use super::{Message, kind};
 use crate::limits;
 use crate::time::Date;
+use crate::wire::any_lease_set::AnyLeaseSet;
 use crate::wire::cursor::{Reader, Writer};
 use crate::wire::error::{Result, WireError};
 use crate::wire::hash::{MessageId, RouterHash, TunnelId};
 use crate::wire::inflate::{GzipHeader, gunzip, gzip};
-use crate::wire::lease_set2::LeaseSet2;
+use crate::wire::lease_set2::{self, LeaseSet2};
 use crate::wire::router_info::RouterInfo;
 
 /// The gzip header that Java routers write, so that it says nothing about us.
@@ -33,11 +34,9 @@ pub struct StoreReply {
 pub enum Entry {
     /// Type 0: a RouterInfo, unpacked.
     Router(Vec<u8>),
-    /// Type 1: an old LeaseSet.
-    LeaseSet(Vec<u8>),
     /// Type 3: a LeaseSet2.
     LeaseSet2(Vec<u8>),
-    /// Types 5 (encrypted) and 7 (meta), carried.
+    /// Types 1 (old), 5 (encrypted) and 7 (meta): for floodfills.
     Other(u8, Vec<u8>),
 }
 
@@ -73,6 +72,20 @@ impl DatabaseStore {
         }
     }
 
+    /// A store of a LeaseSet of any type.
+    #[must_use]
+    pub fn any_lease_set(ls: &AnyLeaseSet, reply: Option<StoreReply>) -> Self {
+        let raw = ls.as_bytes().to_vec();
+        Self {
+            key: ls.hash().0,
+            reply,
+            entry: match ls.kind() {
+                lease_set2::STORE_TYPE => Entry::LeaseSet2(raw),
+                kind => Entry::Other(kind, raw),
+            },
+        }
+    }
+
     /// Parses the body; a RouterInfo is unpacked to at most [`limits::ROUTER_INFO_MAX`] bytes.
     pub fn parse(body: &[u8]) -> Result<Self> {
         let mut r = Reader::new(body);
@@ -105,7 +118,6 @@ impl DatabaseStore {
                     return Err(WireError::too_large("DatabaseStore.data"));
                 }
                 match kind {
-                    1 => Entry::LeaseSet(data),
                     3 => Entry::LeaseSet2(data),
                     other => Entry::Other(other, data),
                 }
@@ -123,7 +135,6 @@ impl DatabaseStore {
         let mut w = Writer::with_capacity(1024);
         let (kind, data) = match &self.entry {
             Entry::Router(b) => (0, b),
-            Entry::LeaseSet(b) => (1, b),
             Entry::LeaseSet2(b) => (3, b),
             Entry::Other(k, b) => (*k, b),
         };
