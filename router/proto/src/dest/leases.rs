@@ -42,11 +42,13 @@ impl Leases {
 
     /// Makes a new LeaseSet when the usable inbound tunnels are others than those it names;
     /// answers whether it did. A tunnel that nothing has come through is not added while there are
-    /// others. Without any tunnel the old one stays until it ends.
+    /// others. Without any tunnel the old one stays until it ends. What is not `served` is not for
+    /// publishing, and says so.
     pub fn update(
         &mut self,
         now: Now,
         keys: &DestinationKeys,
+        served: bool,
         inbound: impl Iterator<Item = InboundInfo>,
     ) -> bool {
         let usable: Vec<(bool, Lease)> = inbound
@@ -93,7 +95,7 @@ impl Leases {
             destination: &keys.destination,
             published,
             lifetime: end.since(published).as_secs().min(660) as u16,
-            unpublished: false,
+            unpublished: !served,
             keys: &[EncKey {
                 kind: ENC_X25519,
                 key: keys.encryption.public().to_vec(),
@@ -107,5 +109,45 @@ impl Leases {
         self.last_published = published;
         self.current = Some(Arc::new(ls));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use crate::time::Instant;
+    use crate::tunnel::InboundId;
+    use crate::wire::hash::{RouterHash, TunnelId};
+
+    /// A client's LeaseSet travels with its messages alone: a floodfill that sees it by chance
+    /// must not spread it (i2p spec/common-structures, LeaseSet2Header, bit 1).
+    #[test]
+    fn what_is_not_served_is_not_for_publishing() {
+        let now = Now {
+            mono: Instant(1_000_000),
+            wall: Date::from_secs(1_800_000_000),
+        };
+        let life = Duration::from_secs(600);
+        let tunnel = InboundInfo {
+            id: InboundId(1),
+            gateway: RouterHash([1; 32]),
+            gateway_tunnel: TunnelId(2),
+            receive: TunnelId(3),
+            last: RouterHash([4; 32]),
+            expires: now.mono + life,
+            expires_date: now.wall + life,
+            hops: 2,
+            rtt: None,
+            failing: false,
+            proven: true,
+        };
+        let keys = crate::router::boot::client_keys(&mut Rng::from_number(1)).unwrap();
+        for served in [false, true] {
+            let mut leases = Leases::default();
+            assert!(leases.update(now, &keys, served, core::iter::once(tunnel)));
+            let ls = leases.current().unwrap();
+            assert_eq!(ls.is_unpublished(), !served);
+        }
     }
 }

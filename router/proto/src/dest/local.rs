@@ -170,7 +170,7 @@ impl LocalDest {
         inbound: impl Iterator<Item = InboundInfo>,
     ) -> bool {
         let old = self.leases.current().cloned();
-        let new = self.leases.update(now, &self.keys, inbound);
+        let new = self.leases.update(now, &self.keys, self.served, inbound);
         let withdrawn = new && old.is_some_and(|old| self.leases.withdraws(now, &old));
         for (hash, remote) in self.remotes.iter_mut().filter(|_| new) {
             remote.misled |= withdrawn && now.mono.since(remote.used) < TALKING;
