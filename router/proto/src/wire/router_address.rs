@@ -4,7 +4,7 @@
 use super::cursor::{Reader, Writer};
 use super::error::{Result, WireError};
 use super::hash::base64_decode;
-use super::mapping::{Mapping, read_string};
+use super::mapping::{Mapping, MappingView, read_str};
 use std::net::{IpAddr, SocketAddr};
 
 /// One address as published: cost, transport style and options.
@@ -33,20 +33,20 @@ pub struct Ntcp2Address {
     pub cost: u8,
 }
 
-impl RouterAddress {
-    /// Reads one address.
-    pub fn read(r: &mut Reader<'_>) -> Result<Self> {
-        let cost = r.u8("RouterAddress.cost")?;
-        let expiration = r.u64("RouterAddress.expiration")?;
-        let style = read_string(r, "RouterAddress.transport_style")?;
-        Ok(Self {
-            cost,
-            expiration,
-            style,
-            options: Mapping::read(r)?,
-        })
-    }
+/// A [`RouterAddress`] inside of bytes that were checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressView<'a> {
+    /// See [`RouterAddress::cost`].
+    pub cost: u8,
+    /// See [`RouterAddress::expiration`].
+    pub expiration: u64,
+    /// See [`RouterAddress::style`].
+    pub style: &'a str,
+    /// See [`RouterAddress::options`].
+    pub options: MappingView<'a>,
+}
 
+impl RouterAddress {
     /// Writes the address.
     ///
     /// # Errors
@@ -61,27 +61,96 @@ impl RouterAddress {
         self.options.write(w)
     }
 
-    /// The published host, a literal address.
+    /// The same, to be read.
+    #[must_use]
+    pub fn view(&self) -> AddressView<'_> {
+        AddressView {
+            cost: self.cost,
+            expiration: self.expiration,
+            style: &self.style,
+            options: self.options.view(),
+        }
+    }
+
+    /// See [`AddressView::host`].
     #[must_use]
     pub fn host(&self) -> Option<IpAddr> {
+        self.view().host()
+    }
+
+    /// See [`AddressView::port`].
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.view().port()
+    }
+}
+
+impl From<AddressView<'_>> for RouterAddress {
+    fn from(view: AddressView<'_>) -> Self {
+        Self {
+            cost: view.cost,
+            expiration: view.expiration,
+            style: view.style.to_owned(),
+            options: Mapping::from(view.options),
+        }
+    }
+}
+
+/// The addresses of a RouterInfo, at the front of bytes that were checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses<'a>(pub(super) &'a [u8]);
+
+impl<'a> Addresses<'a> {
+    /// Them all in the published order.
+    pub fn iter(self) -> impl Iterator<Item = AddressView<'a>> {
+        let mut r = Reader::new(self.0);
+        let count = r.u8("RouterInfo.size").unwrap_or(0);
+        (0..count).map_while(move |_| AddressView::skim(&mut r).ok())
+    }
+}
+
+impl<'a> AddressView<'a> {
+    /// Reads one address.
+    pub fn read(r: &mut Reader<'a>) -> Result<Self> {
+        Ok(Self {
+            cost: r.u8("RouterAddress.cost")?,
+            expiration: r.u64("RouterAddress.expiration")?,
+            style: read_str(r, "RouterAddress.transport_style")?,
+            options: MappingView::read(r)?,
+        })
+    }
+
+    /// Reads one address out of bytes that were checked before, without looking for errors in it.
+    fn skim(r: &mut Reader<'a>) -> Result<Self> {
+        Ok(Self {
+            cost: r.u8("RouterAddress.cost")?,
+            expiration: r.u64("RouterAddress.expiration")?,
+            style: read_str(r, "RouterAddress.transport_style")?,
+            options: MappingView::skim(r)?,
+        })
+    }
+
+    /// The published host, a literal address.
+    #[must_use]
+    pub fn host(self) -> Option<IpAddr> {
         self.options.get("host")?.parse().ok()
     }
 
     /// The published port, not zero.
     #[must_use]
-    pub fn port(&self) -> Option<u16> {
+    pub fn port(self) -> Option<u16> {
         self.options.get("port")?.parse().ok().filter(|p| *p != 0)
     }
 
     /// The static key `s`, 32 bytes.
     #[must_use]
-    pub fn static_key(&self) -> Option<[u8; 32]> {
+    pub fn static_key(self) -> Option<[u8; 32]> {
         base64_decode(self.options.get("s")?)?.try_into().ok()
     }
 
     /// Whether this is an NTCP2 address of the version that everyone speaks.
     #[must_use]
-    pub fn is_ntcp2(&self) -> bool {
+    pub fn is_ntcp2(self) -> bool {
         (self.style == "NTCP2" || self.style == "NTCP")
             && self
                 .options
@@ -91,7 +160,7 @@ impl RouterAddress {
 
     /// The dialable form; `None` when the address is not NTCP2 or not published.
     #[must_use]
-    pub fn ntcp2(&self) -> Option<Ntcp2Address> {
+    pub fn ntcp2(self) -> Option<Ntcp2Address> {
         if !self.is_ntcp2() {
             return None;
         }

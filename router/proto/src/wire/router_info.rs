@@ -5,22 +5,26 @@ use super::cursor::{Reader, Writer};
 use super::error::{Result, WireError};
 use super::hash::RouterHash;
 use super::identity::RouterIdentity;
-use super::mapping::Mapping;
-use super::router_address::{Ntcp2Address, RouterAddress};
+use super::mapping::{Mapping, MappingView};
+use super::router_address::{AddressView, Addresses, Ntcp2Address, RouterAddress};
 use crate::crypto::sig::SigningKey;
 use crate::limits;
 use crate::time::Date;
 use core::fmt;
 
-/// A RouterInfo with the bytes it came from; a value of this type has a valid signature.
+/// A RouterInfo as the bytes it came from; a value of this type has a valid signature. Thousands are
+/// held, so what is asked for is read out of the bytes, which were checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RouterInfo {
-    raw: Vec<u8>,
+    raw: Box<[u8]>,
     hash: RouterHash,
-    identity: RouterIdentity,
     published: Date,
-    addresses: Vec<RouterAddress>,
-    options: Mapping,
+    /// Where the number of addresses stands.
+    addresses_at: u16,
+    /// Where the options stand.
+    options_at: u16,
+    floodfill: bool,
+    x25519: bool,
 }
 
 impl fmt::Debug for RouterInfo {
@@ -38,18 +42,19 @@ impl RouterInfo {
         let mut r = Reader::new(bytes);
         let identity = RouterIdentity::read(&mut r)?;
         let published = Date(r.u64("RouterInfo.published")?);
+        let addresses_at = r.position() as u16;
         let count = usize::from(r.u8("RouterInfo.size")?);
         if count > limits::ROUTER_ADDRESSES_MAX {
             return Err(WireError::too_large("RouterInfo.size"));
         }
-        let mut addresses = Vec::with_capacity(count);
         for _ in 0..count {
-            addresses.push(RouterAddress::read(&mut r)?);
+            AddressView::read(&mut r)?;
         }
         // Peers that never came to be: the count is zero today, old files may have some.
         let peers = usize::from(r.u8("RouterInfo.peer_size")?);
         r.take(32 * peers, "RouterInfo.peers")?;
-        let options = Mapping::read(&mut r)?;
+        let options_at = r.position() as u16;
+        let options = MappingView::read(&mut r)?;
         let signed = r.since(0).to_vec();
         let kind = identity.keys().sig_type();
         let signature = r
@@ -58,14 +63,14 @@ impl RouterInfo {
         r.finish("RouterInfo")?;
         let key = identity.keys().signing_key();
         let hash = identity.hash();
-        let raw = bytes.to_vec();
         let value = Self {
-            raw,
+            raw: bytes.into(),
             hash,
-            identity,
             published,
-            addresses,
-            options,
+            addresses_at,
+            options_at,
+            floodfill: options.get("caps").is_some_and(|c| c.contains('f')),
+            x25519: identity.keys().x25519_key().is_some(),
         };
         Ok(Unverified::new(
             value,
@@ -120,9 +125,11 @@ impl RouterInfo {
     }
 
     /// The router's identity.
-    #[must_use]
-    pub const fn identity(&self) -> &RouterIdentity {
-        &self.identity
+    ///
+    /// # Errors
+    /// None: it was read before.
+    pub fn identity(&self) -> Result<RouterIdentity> {
+        RouterIdentity::read(&mut Reader::new(&self.raw))
     }
 
     /// When it was published.
@@ -131,28 +138,31 @@ impl RouterInfo {
         self.published
     }
 
-    /// Transport addresses.
-    #[must_use]
-    pub fn addresses(&self) -> &[RouterAddress] {
-        &self.addresses
+    /// Transport addresses in the published order.
+    pub fn addresses(&self) -> Addresses<'_> {
+        Addresses(self.from(self.addresses_at))
     }
 
     /// Options.
     #[must_use]
-    pub const fn options(&self) -> &Mapping {
-        &self.options
+    pub fn options(&self) -> MappingView<'_> {
+        MappingView::skim(&mut Reader::new(self.from(self.options_at))).unwrap_or_default()
+    }
+
+    fn from(&self, at: u16) -> &[u8] {
+        self.raw.get(usize::from(at)..).unwrap_or_default()
     }
 
     /// The X25519 key of the identity; `None` for ElGamal routers.
     #[must_use]
     pub fn enc_key(&self) -> Option<[u8; 32]> {
-        self.identity.keys().x25519_key()
+        self.raw.first_chunk().copied().filter(|_| self.x25519)
     }
 
     /// Capability letters; empty when none are published.
     #[must_use]
     pub fn caps(&self) -> &str {
-        self.options.get("caps").unwrap_or_default()
+        self.options().get("caps").unwrap_or_default()
     }
 
     /// Whether the capability letter is published.
@@ -163,20 +173,20 @@ impl RouterInfo {
 
     /// Whether it is a floodfill.
     #[must_use]
-    pub fn is_floodfill(&self) -> bool {
-        self.has_cap('f')
+    pub const fn is_floodfill(&self) -> bool {
+        self.floodfill
     }
 
     /// Network id; 2 is the live network.
     #[must_use]
     pub fn net_id(&self) -> Option<u8> {
-        self.options.get("netId")?.parse().ok()
+        self.options().get("netId")?.parse().ok()
     }
 
     /// The last part of a version `0.9.NN`; `None` for any other form.
     #[must_use]
     pub fn version(&self) -> Option<u16> {
-        self.options
+        self.options()
             .get("router.version")?
             .strip_prefix("0.9.")?
             .parse()
@@ -185,13 +195,13 @@ impl RouterInfo {
 
     /// Dialable NTCP2 addresses in the published order.
     pub fn ntcp2_addresses(&self) -> impl Iterator<Item = Ntcp2Address> + '_ {
-        self.addresses.iter().filter_map(RouterAddress::ntcp2)
+        self.addresses().iter().filter_map(AddressView::ntcp2)
     }
 
     /// Whether `key` is the static key of one of its NTCP2 addresses.
     #[must_use]
     pub fn has_ntcp2_key(&self, key: &[u8; 32]) -> bool {
-        self.addresses
+        self.addresses()
             .iter()
             .any(|a| a.is_ntcp2() && a.static_key().as_ref() == Some(key))
     }

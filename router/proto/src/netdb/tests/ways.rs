@@ -43,7 +43,10 @@ fn a_lease_set_is_confirmed_by_the_tunnel_that_the_store_named() {
     for (ctx, source) in [
         (Context::Router, Source::Link(ff)),
         (CLIENT, Source::Link(ff)),
-        (Context::Router, Source::RouterGarlic(RouterHash([0xbb; 32]))),
+        (
+            Context::Router,
+            Source::RouterGarlic(RouterHash([0xbb; 32])),
+        ),
         (Context::Router, Source::Tunnel(router)),
         (Context::Client(2), Source::Tunnel(other)),
         (CLIENT, Source::Tunnel(other)),
