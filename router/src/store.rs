@@ -85,17 +85,8 @@ impl Store {
         router: impl Fn(&RouterHash) -> bool,
         profile: impl Fn(&RouterHash) -> bool,
     ) {
-        let keeps: [(&sled::Tree, &dyn Fn(&RouterHash) -> bool); 2] =
-            [(&self.routers, &router), (&self.profiles, &profile)];
-        for (tree, keep) in keeps {
-            for key in tree.iter().keys().filter_map(Result::ok) {
-                let hash = <[u8; 32]>::try_from(key.as_ref()).ok().map(RouterHash);
-                if !hash.is_some_and(|h| keep(&h)) {
-                    // What stays behind by an error is met again at the next start.
-                    let _ = tree.remove(key);
-                }
-            }
-        }
+        keep_in(&self.routers, router);
+        keep_in(&self.profiles, profile);
     }
 
     fn apply(&self, record: &Persist) -> sled::Result<()> {
@@ -110,6 +101,16 @@ impl Store {
             None => tree.remove(hash_key(key))?,
         };
         Ok(())
+    }
+}
+
+fn keep_in(tree: &sled::Tree, keep: impl Fn(&RouterHash) -> bool) {
+    for key in tree.iter().keys().filter_map(Result::ok) {
+        let hash = <[u8; 32]>::try_from(key.as_ref()).ok().map(RouterHash);
+        if !hash.is_some_and(|h| keep(&h)) {
+            // What stays behind by an error is met again at the next start.
+            let _ = tree.remove(key);
+        }
     }
 }
 

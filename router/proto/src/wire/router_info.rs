@@ -12,8 +12,8 @@ use crate::limits;
 use crate::time::Date;
 use core::fmt;
 
-/// A RouterInfo as the bytes it came from; a value of this type has a valid signature. Thousands are
-/// held, so what is asked for is read out of the bytes, which were checked.
+/// A RouterInfo as the bytes it came from; a value of this type has a valid signature. Thousands
+/// are held, so what is asked for is read out of the bytes, which were checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RouterInfo {
     raw: Box<[u8]>,
