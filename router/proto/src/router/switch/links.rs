@@ -55,7 +55,7 @@ impl Router {
                     self.drop_one();
                 }
             }
-            LinkEvent::WantRouter { peer, .. } => self.want_router(now, peer),
+            LinkEvent::WantRouter { peer, class } => self.want_router(now, peer, class),
             LinkEvent::Skew {
                 from,
                 secs,
@@ -154,9 +154,10 @@ impl Router {
     }
 
     /// A link has something for a router that it is not connected to.
-    fn want_router(&mut self, now: Now, peer: RouterHash) {
+    fn want_router(&mut self, now: Now, peer: RouterHash, class: Class) {
         match self.netdb.router(&peer) {
             Some(info) => self.link(LinkCmd::Dial(info)),
+            None if class >= Class::Own => self.look_up_router(now, peer),
             None => self.netdb.lookup_for_others(now, Target::Router(peer)),
         }
     }
