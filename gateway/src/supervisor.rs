@@ -55,7 +55,7 @@ struct Supervisor {
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// In words. The system is locked down then, unless rules were never touched.
+/// In words. The system is locked down then, unless a user of the configuration does not exist.
 pub async fn run(config: Config, options: Options) -> Result<(), String> {
     let (router_uid, _) = config
         .users
@@ -70,7 +70,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     if gateway.0 == router_uid {
         return Err("users.gateway and users.router are the same user".into());
     }
-    let secrets = state::load_or_make(&config.paths.state_dir)?;
+    let secrets = state::load_or_make(&config.paths.state_dir).map_err(|e| lock_down(&e))?;
     let mut this = Supervisor {
         config,
         options,

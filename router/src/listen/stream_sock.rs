@@ -8,6 +8,7 @@ use super::pump::{End, Filter, Pump};
 use ramson_ipc::{Answer, FRAME_MAX, Kind, Open, Reason};
 use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::Refusal;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
@@ -16,8 +17,17 @@ use tokio::time::timeout;
 /// A client has this long to send its frame.
 const FRAME_TIME: Duration = Duration::from_secs(10);
 
+/// Connections at once, with a stream or before it; further ones are closed. Who serves strangers
+/// must not be able to use up the files that the router's links need.
+const CONNECTIONS: usize = 1024;
+
 /// Accepts connections of root, of our own user and of the listed users.
 pub async fn serve(listener: UnixListener, registry: Registry, uids: Vec<u32>) {
+    serve_at_most(CONNECTIONS, listener, registry, uids).await;
+}
+
+async fn serve_at_most(most: usize, listener: UnixListener, registry: Registry, uids: Vec<u32>) {
+    let open = Rc::new(());
     loop {
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -26,8 +36,14 @@ pub async fn serve(listener: UnixListener, registry: Registry, uids: Vec<u32>) {
         if !super::control_sock::is_allowed(&socket, &uids) {
             continue;
         }
-        let registry = registry.clone();
-        tokio::task::spawn_local(async move { stream(socket, registry).await });
+        if Rc::strong_count(&open) > most {
+            continue;
+        }
+        let (registry, one) = (registry.clone(), Rc::clone(&open));
+        tokio::task::spawn_local(async move {
+            stream(socket, registry).await;
+            drop(one);
+        });
     }
 }
 
@@ -107,5 +123,41 @@ const fn reason(why: Refusal) -> Reason {
         Refusal::Rejected => Reason::Rejected,
         Refusal::Limit => Reason::Limit,
         Refusal::Closing => Reason::Closing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "local")]
+    async fn connections_are_bounded_and_come_back() {
+        let name = format!("ramson-stream-{}.sock", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let listener = UnixListener::bind(&path).unwrap();
+        let (cmds, _core) = tokio::sync::mpsc::channel(1);
+        let own = nix::unistd::geteuid().as_raw();
+        let registry = Registry::new(cmds);
+        tokio::task::spawn_local(serve_at_most(2, listener, registry, vec![own]));
+        let connect = async || UnixStream::connect(&path).await.unwrap();
+        // One that says nothing waits for its frame; the third is closed at once.
+        let mut held = vec![connect().await, connect().await];
+        let closed = async |mut s: UnixStream| {
+            let read = timeout(Duration::from_secs(2), s.read_u8()).await;
+            read.is_ok_and(|byte| byte.is_err())
+        };
+        assert!(closed(connect().await).await);
+        drop(held.pop());
+        let mut again = false;
+        for _ in 0..100 {
+            let mut s = connect().await;
+            let read = timeout(Duration::from_millis(100), s.read_u8()).await;
+            again = read.is_err();
+            if again {
+                break;
+            }
+        }
+        assert!(again, "a place that was given back is not used");
+        std::fs::remove_file(&path).unwrap();
     }
 }
