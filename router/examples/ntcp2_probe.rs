@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (event_tx, mut events) = mpsc::channel(1024);
     let (status_tx, status) = watch::channel(Default::default());
     let config = LinkLoopConfig {
-        listen: vec![listen],
+        listeners: vec![ramson_router::tcp::bind_listener(listen)?],
         links,
         shard: ShardLimits::default(),
     };

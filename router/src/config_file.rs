@@ -1,4 +1,7 @@
-//! The configuration file: text to typed settings, once. Errors name file, line and reason.
+//! The configuration file: text to typed settings, once. Errors name file, line, key and what is
+//! accepted.
+
+mod rules;
 
 use ramson_proto::config::PoolConfig;
 use ramson_proto::trace::Level;
@@ -46,6 +49,17 @@ macro_rules! section {
         impl Default for $name {
             fn default() -> Self {
                 Self { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            /// Names of the settings that differ.
+            fn differences(&self, other: &Self) -> Vec<&'static str> {
+                let mut out = Vec::new();
+                $(if self.$field != other.$field {
+                    out.push(stringify!($field));
+                })*
+                out
             }
         }
     };
@@ -195,84 +209,45 @@ impl ConfigFile {
     /// Parses and judges the text of the file `name`.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(0, |s| line_of(text, s.start));
-            ConfigError(format!("{name}:{line}: {}", e.message()))
+            let span = e.span().unwrap_or_default();
+            let line = rules::line_of(text, span.start);
+            let accepted = rules::accepted_at(text, &span).unwrap_or_default();
+            // Only the first line: the rest draws the place.
+            let what = e.message().lines().next().unwrap_or_default();
+            ConfigError(format!("{name}:{line}: {accepted}{what}"))
         })?;
-        match config.problems().first() {
-            Some((key, problem)) => {
-                let line = line_of_key(text, key);
-                Err(ConfigError(format!("{name}:{line}: {key} {problem}")))
+        match rules::problem(&config) {
+            Some(rule) => {
+                let line = rules::line_of_key(text, rule.section, rule.key);
+                let (key, accepted) = (rule.key, rule.accepted);
+                Err(ConfigError(format!("{name}:{line}: {key} {accepted}")))
             }
             None => Ok(config),
         }
     }
 
-    fn problems(&self) -> Vec<(&'static str, &'static str)> {
-        let t = &self.tunnels;
-        let rules = [
-            ("hops", t.hops <= 3, "must be 0 to 3"),
-            (
-                "exploratory_hops",
-                t.exploratory_hops <= 3,
-                "must be 0 to 3",
-            ),
-            (
-                "quantity",
-                (1..=16).contains(&t.quantity),
-                "must be 1 to 16",
-            ),
-            (
-                "exploratory_quantity",
-                (1..=16).contains(&t.exploratory_quantity),
-                "must be 1 to 16",
-            ),
-            (
-                "class",
-                self.class().is_some(),
-                "must be one of L, M, N, O, P, X",
-            ),
-            (
-                "level",
-                self.level().is_some(),
-                "must be error, warn, info or debug",
-            ),
-            (
-                "destinations",
-                (1..=256).contains(&self.clients.destinations),
-                "must be 1 to 256",
-            ),
-            (
-                "tunnels",
-                self.transit.tunnels <= 100_000,
-                "must be at most 100000",
-            ),
-            (
-                "kbytes_per_second",
-                self.transit.kbytes_per_second <= 10_000_000,
-                "must be at most 10000000",
-            ),
-            (
-                "host",
-                is_ip::<Ipv4Addr>(&self.network.host),
-                "is not an IPv4 address",
-            ),
-            (
-                "host6",
-                is_ip::<Ipv6Addr>(&self.network.host6),
-                "is not an IPv6 address",
-            ),
-            ("net_id", self.network.net_id != 0, "must not be 0"),
-            (
-                "data_dir",
-                !self.data_dir.as_os_str().is_empty(),
-                "must not be empty",
-            ),
-        ];
-        rules
-            .into_iter()
-            .filter(|r| !r.1)
-            .map(|r| (r.0, r.2))
-            .collect()
+    /// The settings that differ, as `section.key`.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut out = Vec::new();
+        if self.data_dir != other.data_dir {
+            out.push("data_dir".to_owned());
+        }
+        for (section, keys) in [
+            ("network", self.network.differences(&other.network)),
+            ("router", self.router.differences(&other.router)),
+            ("transit", self.transit.differences(&other.transit)),
+            ("tunnels", self.tunnels.differences(&other.tunnels)),
+            ("clients", self.clients.differences(&other.clients)),
+            ("seeds", self.seeds.differences(&other.seeds)),
+            ("names", self.names.differences(&other.names)),
+            ("http_proxy", self.http_proxy.differences(&other.http_proxy)),
+            ("sockets", self.sockets.differences(&other.sockets)),
+            ("log", self.log.differences(&other.log)),
+        ] {
+            out.extend(keys.into_iter().map(|key| format!("{section}.{key}")));
+        }
+        out
     }
 
     /// The class letter.
@@ -309,7 +284,7 @@ impl ConfigFile {
         self.data_dir.join(path)
     }
 
-    /// The core's settings, but for the addresses, which need keys.
+    /// The core's settings, but for the addresses, which need keys, and what the machine has.
     #[must_use]
     pub fn core(&self) -> ramson_proto::config::Config {
         let t = &self.tunnels;
@@ -332,66 +307,12 @@ impl ConfigFile {
             },
             addresses: Vec::new(),
             reachable: !self.hosts().is_empty(),
+            ipv6: false,
             destinations: self.clients.destinations,
             spare_destination: self.clients.spare,
         }
     }
 }
 
-fn is_ip<T: std::str::FromStr>(text: &str) -> bool {
-    text.is_empty() || text.parse::<T>().is_ok()
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|b| *b == b'\n').count()
-}
-
-/// The line that sets a key; each key is unique in the file but for `hosts` and `tunnels`, whose
-/// values are judged by type alone or stand once.
-fn line_of_key(text: &str, key: &str) -> usize {
-    let found = text.lines().position(|l| {
-        l.trim_start()
-            .strip_prefix(key)
-            .is_some_and(|rest| rest.trim_start().starts_with('='))
-    });
-    found.map_or(0, |n| n + 1)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shipped_file_equals_the_defaults() {
-        let shipped = include_str!("../routerd.toml");
-        assert_eq!(
-            ConfigFile::parse(shipped, "routerd.toml"),
-            Ok(ConfigFile::default())
-        );
-        assert_eq!(ConfigFile::parse("", "empty"), Ok(ConfigFile::default()));
-        let core = ramson_proto::config::Config::default();
-        assert_eq!(
-            format!("{:?}", ConfigFile::default().core()),
-            format!("{core:?}")
-        );
-    }
-
-    #[test]
-    fn errors_name_file_and_line() {
-        let cases = [
-            ("[network]\nnet_id = 2\nnett = 3\n", "c:3: "),
-            ("[tunnels]\n\nhops = 4\n", "c:3: hops must be 0 to 3"),
-            ("[network]\nport = 70000\n", "c:2: "),
-            ("[router]\nclass = \"Q\"\n", "c:2: class must be"),
-            (
-                "[network]\nhost = \"a.example\"\n",
-                "c:2: host is not an IPv4 address",
-            ),
-            ("data_dir = 1\n", "c:1: "),
-        ];
-        for (text, start) in cases {
-            let e = ConfigFile::parse(text, "c").unwrap_err().0;
-            assert!(e.starts_with(start), "{e}");
-        }
-    }
-}
+mod tests;

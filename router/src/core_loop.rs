@@ -2,8 +2,9 @@
 //! and its inputs.
 
 use crate::clock;
+use crate::files::News;
 use crate::log::Log;
-use crate::status;
+use crate::status::{self, ShellStatus};
 use crate::store::StoreThread;
 use ramson_proto::router::Router;
 use ramson_proto::router::input::{ClientCmd, LinkEvent};
@@ -38,6 +39,10 @@ pub struct CoreChannels {
     pub status: watch::Sender<String>,
     /// Counters of the links.
     pub link_stats: watch::Receiver<crate::link_loop::LinkStatus>,
+    /// Files that were read again.
+    pub news: Receiver<News>,
+    /// What keeps the reseed file from being read at the start.
+    pub waiting: Option<String>,
     /// Ends the thread.
     pub shutdown: Arc<Notify>,
 }
@@ -51,14 +56,20 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, mut store: StoreThrea
     let shutdown = Arc::clone(&ch.shutdown);
     let stop = shutdown.notified();
     tokio::pin!(stop);
+    let mut waiting = ch.waiting.take();
     loop {
         out.dispatch(&mut router, &ch, &mut store);
         let now = clock::now();
         if next_status <= now.mono {
             next_status = now.mono + STATUS;
             let links = *ch.link_stats.borrow();
+            let shell = ShellStatus {
+                dropped: out.dropped,
+                store: store.state(),
+                waiting: waiting.clone(),
+            };
             ch.status
-                .send_replace(status::text(&router.snapshot(now), &links, out.dropped));
+                .send_replace(status::text(&router.snapshot(now), &links, &shell));
         }
         let wake = router.deadline().unwrap_or(next_status).min(next_status);
         tokio::select! {
@@ -84,6 +95,7 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, mut store: StoreThrea
                     router.handle_client(now, cmd);
                 }
             }
+            Some(news) = ch.news.recv() => waiting = take(&mut router, news, log),
             () = sleep_until(wake, now.mono, out.is_waiting()) => {}
         }
         // Busy inputs must not starve the timers.
@@ -94,6 +106,21 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, mut store: StoreThrea
     }
     out.dispatch(&mut router, &ch, &mut store);
     store.close();
+}
+
+/// Files were read again; what keeps the reseed file from being read.
+fn take(router: &mut Router, news: News, log: Log) -> Option<String> {
+    if let Some(hosts) = news.hosts {
+        router.set_hosts(hosts);
+    }
+    if let Some(limit) = news.transit_bytes_per_sec {
+        router.set_transit_limit(limit);
+    }
+    if !news.routers.is_empty() {
+        let n = router.learn(clock::now(), news.routers);
+        log.line(Level::Info, format_args!("{n} routers are new to us"));
+    }
+    news.waiting
 }
 
 async fn sleep_until(at: Instant, now: Instant, waiting: bool) {

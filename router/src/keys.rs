@@ -1,19 +1,25 @@
-//! Secret files: the router's identity and transport keys. 0600, written whole by a temporary
-//! file, fsync and rename; a damaged file is reported and never overwritten.
+//! The router's identity and transport keys, and the file that keeps them: 0600, written whole; a
+//! damaged file is reported and never overwritten. Every copy on the way is wiped.
 
+use crate::data_dir::DataDir;
 use ramson_proto::config::RouterKeys;
 use ramson_proto::crypto::sig::SigningKey;
 use ramson_proto::crypto::x25519::PrivateKey;
 use ramson_proto::rng::Rng;
 use ramson_proto::wire::cert::ENC_X25519;
-use ramson_proto::wire::cursor::{Reader, Writer};
+use ramson_proto::wire::cursor::Reader;
 use ramson_proto::wire::hash::sha256;
 use ramson_proto::wire::identity::{KeysAndCert, RouterIdentity};
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::io;
+use zeroize::Zeroizing;
 
+/// Name of the file in the data directory.
+pub const FILE: &str = "router.keys";
+/// Its length: type, three keys, IV, port, padding, checksum.
+const LEN: usize = 8 + 3 * 32 + 16 + 2 + 32 + 32;
+/// The port chosen at the first start is one of these; below are ports that other routers hold
+/// for those of well-known services and do not dial (Java I2P's list ends at 9150).
+const PORTS: std::ops::Range<u16> = 9200..31_000;
 const MAGIC: &[u8; 8] = b"RMSNKEY1";
 /// Bytes between the two keys of the identity: one random block repeated, so that RouterInfos
 /// compress well (i2p proposal 161).
@@ -34,9 +40,9 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    /// New keys, and a random port above the registered ones of common services.
+    /// New keys, and a random port.
     pub fn generate(rng: &mut Rng) -> Result<Self, String> {
-        let port = 9000 + rng.below(22_000) as u16;
+        let port = PORTS.start + rng.below(usize::from(PORTS.end - PORTS.start)) as u16;
         Self::assemble(
             PrivateKey::random(rng),
             SigningKey::random(rng),
@@ -73,18 +79,19 @@ impl KeyFile {
         })
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut w = Writer::new();
-        w.put(MAGIC)
-            .put(self.router.encryption.expose())
-            .put(self.router.signing.expose());
-        w.put(self.ntcp2.expose())
-            .put(&self.iv)
-            .u16(self.port)
-            .put(&self.padding);
-        let sum = sha256(&[w.as_slice()]);
-        w.put(&sum);
-        w.into_vec()
+    fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        // Its final size from the start: growing would leave copies behind.
+        let mut out = Zeroizing::new(Vec::with_capacity(LEN));
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(self.router.encryption.expose());
+        out.extend_from_slice(self.router.signing.expose());
+        out.extend_from_slice(self.ntcp2.expose());
+        out.extend_from_slice(&self.iv);
+        out.extend_from_slice(&self.port.to_be_bytes());
+        out.extend_from_slice(&self.padding);
+        let sum = sha256(&[&out]);
+        out.extend_from_slice(&sum);
+        out
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
@@ -93,9 +100,10 @@ impl KeyFile {
         if &r.array::<8>("the file's type").map_err(bad)? != MAGIC {
             return Err("is not a key file of this router".to_owned());
         }
-        let encryption = PrivateKey::new(r.array("the encryption key").map_err(bad)?);
-        let signing = SigningKey::new(r.array("the signing key").map_err(bad)?);
-        let ntcp2 = PrivateKey::new(r.array("the NTCP2 key").map_err(bad)?);
+        let mut key = |name| r.array::<32>(name).map(Zeroizing::new).map_err(bad);
+        let encryption = PrivateKey::new(*key("the encryption key")?);
+        let signing = SigningKey::new(*key("the signing key")?);
+        let ntcp2 = PrivateKey::new(*key("the NTCP2 key")?);
         let iv = r.array("the NTCP2 IV").map_err(bad)?;
         let port = r.u16("the port").map_err(bad)?;
         let padding = r.array("the padding").map_err(bad)?;
@@ -107,79 +115,87 @@ impl KeyFile {
         Self::assemble(encryption, signing, ntcp2, iv, port, padding)
     }
 
-    /// Reads the file, or makes it when there is none.
+    /// Reads the file, or answers `None` when there is none.
     ///
     /// # Errors
-    /// File and reason. A file that exists is never replaced.
-    pub fn load_or_create(path: &Path, rng: &mut Rng) -> Result<Self, String> {
+    /// File and reason.
+    pub fn load(dir: &DataDir) -> Result<Option<Self>, String> {
+        let path = dir.path(FILE);
         let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-        match fs::read(path) {
-            Ok(bytes) => Self::parse(&bytes).map_err(|e| {
+        match dir.read(FILE, LEN) {
+            Ok(bytes) => Self::parse(&bytes).map(Some).map_err(|e| {
                 named(&format!(
                     "{e}. Restore it from a backup, or move it away for a new identity"
                 ))
             }),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let keys = Self::generate(rng)?;
-                write_secret(path, &keys.to_bytes()).map_err(|e| named(&e))?;
-                Ok(keys)
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(named(&e)),
         }
     }
-}
 
-/// Writes a file of mode 0600 that is there whole or not at all.
-pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temp = path.with_extension("new");
-    match fs::remove_file(&temp) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
+    /// Reads the file, or makes it when there is none.
+    ///
+    /// # Errors
+    /// File and reason. A file that exists is never replaced.
+    pub fn load_or_create(dir: &DataDir, rng: &mut Rng) -> Result<Self, String> {
+        if let Some(keys) = Self::load(dir)? {
+            return Ok(keys);
+        }
+        let keys = Self::generate(rng)?;
+        dir.write(FILE, &keys.to_bytes())
+            .map_err(|e| format!("{}: {e}", dir.path(FILE).display()))?;
+        Ok(keys)
     }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temp)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temp, path)?;
-    if let Some(dir) = path.parent() {
-        fs::File::open(dir)?.sync_all()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Log;
+    use ramson_proto::trace::Level;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn kept_over_a_restart_and_never_overwritten() {
-        let dir = std::env::temp_dir().join(format!("ramson-keys-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("router.keys");
-        let _ = fs::remove_file(&path);
+        let place = std::env::temp_dir().join(format!("ramson-keys-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&place);
+        let dir = DataDir::open(&place, Log::new(Level::Error)).unwrap();
+        let path = dir.path(FILE);
         let mut rng = Rng::from_number(1);
-        let a = KeyFile::load_or_create(&path, &mut rng).unwrap();
+        let a = KeyFile::load_or_create(&dir, &mut rng).unwrap();
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
-        let b = KeyFile::load_or_create(&path, &mut rng).unwrap();
+        let b = KeyFile::load_or_create(&dir, &mut rng).unwrap();
         assert_eq!(a.router.identity, b.router.identity);
         assert_eq!((a.iv, a.port), (b.iv, b.port));
-        let mut bytes = fs::read(&path).unwrap();
+        assert_eq!(a.to_bytes().len(), LEN);
+        let good = fs::read(&path).unwrap();
+        let mut bytes = good.clone();
         bytes[20] ^= 1;
         fs::write(&path, &bytes).unwrap();
-        let e = KeyFile::load_or_create(&path, &mut rng).err().unwrap();
+        let e = KeyFile::load_or_create(&dir, &mut rng).err().unwrap();
         assert!(e.contains("router.keys") && e.contains("damaged"), "{e}");
         assert_eq!(fs::read(&path).unwrap(), bytes);
         bytes.truncate(50);
         fs::write(&path, &bytes).unwrap();
-        let e = KeyFile::load_or_create(&path, &mut rng).err().unwrap();
+        let e = KeyFile::load_or_create(&dir, &mut rng).err().unwrap();
         assert!(e.contains("truncated"), "{e}");
-        fs::remove_dir_all(&dir).unwrap();
+        fs::write(&path, [&good[..], b"x"].concat()).unwrap();
+        let e = KeyFile::load_or_create(&dir, &mut rng).err().unwrap();
+        assert!(e.contains("longer than"), "{e}");
+        fs::remove_dir_all(&place).unwrap();
+    }
+
+    /// Java I2P dials none of 9001, 9030, 9050, 9100, 9150, nor most below.
+    #[test]
+    fn the_port_is_one_that_others_dial() {
+        let mut rng = Rng::from_number(2);
+        for _ in 0..2000 {
+            let port = KeyFile::generate(&mut rng).unwrap().port;
+            assert!(PORTS.contains(&port), "{port}");
+        }
     }
 }

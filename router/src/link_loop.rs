@@ -18,7 +18,6 @@ use ramson_proto::router::output::LinkCmd;
 use ramson_proto::time::{Instant, Now};
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -45,8 +44,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 /// What the thread is told once.
 pub struct LinkLoopConfig {
-    /// Where to listen; may be empty.
-    pub listen: Vec<SocketAddr>,
+    /// Listeners, not blocking; may be none.
+    pub listeners: Vec<std::net::TcpListener>,
     /// Ourselves.
     pub links: LinksConfig,
     /// Bounds of transit.
@@ -74,17 +73,12 @@ pub struct LinkLoopChannels {
     pub status: watch::Sender<LinkStatus>,
 }
 
-/// Binds the listeners, then runs the thread.
+/// Runs the thread.
 ///
 /// # Errors
-/// A listener cannot be bound, or the operating system gives no thread or randomness.
+/// The operating system gives no thread or randomness.
 pub fn spawn(config: LinkLoopConfig, channels: LinkLoopChannels) -> io::Result<JoinHandle<()>> {
-    let mut listeners = Vec::new();
-    for addr in config.listen {
-        let listener = tcp::bind_listener(addr);
-        let named = listener.map_err(|e| io::Error::new(e.kind(), format!("NTCP2 at {addr}: {e}")));
-        listeners.push(named?);
-    }
+    let listeners = config.listeners;
     let rng = entropy::rng()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

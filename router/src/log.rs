@@ -4,18 +4,31 @@
 use ramson_proto::trace::{Event, Level};
 use std::fmt::Display;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Prints what is loud enough.
+/// Prints what is loud enough. Copies share their level.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
-    level: Level,
+    /// A [`Level`] as a number; it lives as long as the process, like what prints with it.
+    level: &'static AtomicU8,
 }
 
 impl Log {
     /// Prints events up to `level`.
     #[must_use]
-    pub const fn new(level: Level) -> Self {
-        Self { level }
+    pub fn new(level: Level) -> Self {
+        Self {
+            level: Box::leak(Box::new(AtomicU8::new(level as u8))),
+        }
+    }
+
+    /// Prints events up to another level from now on.
+    pub fn set_level(&self, level: Level) {
+        self.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    fn prints(&self, level: Level) -> bool {
+        level as u8 <= self.level.load(Ordering::Relaxed)
     }
 
     /// Prints an event of the core. Destinations are named at debug level only.
@@ -24,7 +37,7 @@ impl Log {
             Event::Note(l, text) => self.line(*l, text),
             Event::Count(l, text, n) => self.line(*l, format_args!("{text}: {n}")),
             Event::Router(l, text, hash) => self.line(*l, format_args!("{text}: {hash:?}")),
-            Event::Dest(l, text, dest) if self.level >= Level::Debug => {
+            Event::Dest(l, text, dest) if self.prints(Level::Debug) => {
                 self.line(*l, format_args!("{text}: {:?}", dest.0));
             }
             Event::Dest(l, text, _) => self.line(*l, text),
@@ -33,7 +46,7 @@ impl Log {
 
     /// Prints a line of the shell.
     pub fn line(&self, level: Level, text: impl Display) {
-        if level > self.level {
+        if !self.prints(level) {
             return;
         }
         let name = match level {

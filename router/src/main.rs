@@ -1,7 +1,7 @@
 //! `routerd`: arguments to action.
 
 use ramson_router::config_file::ConfigFile;
-use ramson_router::daemon;
+use ramson_router::{daemon, files};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ramson_router::Allocator = ramson_router::ALLOCATOR;
 
 const USAGE: &str = "\
 routerd: an I2P router
 
   routerd [FILE | --config FILE]         run in the foreground
-  routerd --check-config [--config FILE] judge the configuration file and exit
+  routerd --check-config [--config FILE] judge the configuration and its files, exit
   routerd status [--config FILE]         how the running router is
   routerd shutdown [--config FILE]       stop the running router
 
@@ -45,11 +45,10 @@ fn main() -> ExitCode {
         Err(e) => Err(e.to_string()),
         Ok(config) => match action {
             Action::Check | Action::Help => {
-                println!("{}: ok", path.display());
-                Ok(())
+                files::check(path.clone(), &config).map(|()| println!("{}: ok", path.display()))
             }
-            Action::Run => daemon::run(&config),
-            Action::Ask(request) => ask(&config.sockets.control, request),
+            Action::Run => daemon::run(path, &config),
+            Action::Ask(request) => ask(&config.path(&config.sockets.control), request),
         },
     };
     match result {

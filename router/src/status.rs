@@ -6,9 +6,20 @@ use ramson_proto::router::snapshot::Snapshot;
 use ramson_proto::tunnel::TunnelStats;
 use std::fmt::{Display, Write as _};
 
+/// What the shell knows of itself.
+#[derive(Clone, Debug, Default)]
+pub struct ShellStatus {
+    /// Records and messages that found a queue full.
+    pub dropped: u64,
+    /// How the database is.
+    pub store: String,
+    /// What keeps the reseed file from being read, if anything does.
+    pub waiting: Option<String>,
+}
+
 /// The whole text.
 #[must_use]
-pub fn text(s: &Snapshot, links: &LinkStatus, dropped: u64) -> String {
+pub fn text(s: &Snapshot, links: &LinkStatus, shell: &ShellStatus) -> String {
     let mut t = Text(String::with_capacity(2048));
     t.line("version", env!("CARGO_PKG_VERSION"));
     t.line("router.version", VERSION);
@@ -19,6 +30,10 @@ pub fn text(s: &Snapshot, links: &LinkStatus, dropped: u64) -> String {
     t.line("netdb.floodfills", s.floodfills);
     t.line("netdb.lease_sets", s.lease_sets);
     t.line("netdb.published", u8::from(s.published));
+    t.line("netdb.store", &shell.store);
+    if let Some(why) = &shell.waiting {
+        t.line("seeds.waiting", why);
+    }
     t.line("names", s.names);
     destinations(&mut t, s);
     tunnels(&mut t, &s.tunnels);
@@ -26,7 +41,7 @@ pub fn text(s: &Snapshot, links: &LinkStatus, dropped: u64) -> String {
     bandwidth(&mut t, links);
     t.line("dropped.messages", s.dropped);
     t.line("dropped.wrong_way", s.wrong_way);
-    t.line("dropped.queues", dropped);
+    t.line("dropped.queues", shell.dropped);
     t.line("dropped.events", links.events_dropped);
     t.line("memory.rss_kbytes", rss_kbytes());
     t.0

@@ -1,16 +1,25 @@
 //! sled behind six calls: open, load, keep_only, apply, flush, and a thread that batches writes. It
-//! holds only what the network can give back; a database that does not open is moved aside.
+//! holds only what the network can give back: without it the router works all the same.
+//!
+//! A database that reads as damaged is set aside, and one such copy is kept. Any other reason why
+//! it does not open, such as a full disk, is no reason to touch it.
+
+mod attempt;
 
 use crate::log::Log;
+use attempt::Attempt;
 use ramson_proto::limits;
 use ramson_proto::router::output::Persist;
 use ramson_proto::trace::Level;
 use ramson_proto::wire::hash::RouterHash;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Records on their way to the store thread.
 const QUEUE: usize = 256;
@@ -31,30 +40,76 @@ pub struct Store {
     db: sled::Db,
     routers: sled::Tree,
     profiles: sled::Tree,
+    path: PathBuf,
+    attempt: Option<Attempt>,
 }
 
 /// Serialised RouterInfos and (key, bytes) of profiles.
 pub type Loaded = (Vec<Vec<u8>>, Vec<([u8; 32], Vec<u8>)>);
 
-impl Store {
-    /// Opens the database; one that is damaged is moved aside and a new one started.
-    pub fn open(path: &Path, log: Log) -> Result<Self, String> {
-        match Self::try_open(path) {
-            Ok(store) => Ok(store),
-            Err(e) => {
-                let aside = path.with_extension("damaged");
-                log.line(
-                    Level::Warn,
-                    format_args!("{}: {e}; moved to {}", path.display(), aside.display()),
-                );
-                let _ = std::fs::remove_dir_all(&aside);
-                std::fs::rename(path, &aside).map_err(|e| format!("{}: {e}", path.display()))?;
-                Self::try_open(path).map_err(|e| format!("{}: {e}", path.display()))
+/// Why a database does not open.
+#[derive(Debug, PartialEq, Eq)]
+enum Refused {
+    /// Its content makes no sense.
+    Damaged(String),
+    /// Something else, and the content may be good.
+    Closed(String),
+}
+
+impl From<sled::Error> for Refused {
+    fn from(e: sled::Error) -> Self {
+        let text = e.to_string();
+        match e {
+            sled::Error::Corruption { .. }
+            | sled::Error::ReportableBug(_)
+            | sled::Error::CollectionNotFound(_) => Self::Damaged(text),
+            sled::Error::Io(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData
+                ) =>
+            {
+                Self::Damaged(text)
             }
+            sled::Error::Io(_) | sled::Error::Unsupported(_) => Self::Closed(text),
         }
     }
+}
 
-    fn try_open(path: &Path) -> sled::Result<Self> {
+impl Store {
+    /// Opens the database, or a new one when there is none or it is damaged; a damaged one is set
+    /// aside, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// Path and reason, when the router has to do without; nothing was touched then.
+    pub fn open(path: &Path, log: Log) -> Result<Self, String> {
+        let named = |e: &dyn Display| format!("{}: {e}", path.display());
+        let attempt = Attempt::begin(path);
+        let opened = if attempt.failed_before() {
+            let why = "ended the router twice while it was read";
+            Err(Refused::Damaged(why.to_owned()))
+        } else {
+            Self::try_open(path)
+        };
+        let mut store = match opened {
+            Ok(store) => store,
+            Err(Refused::Closed(e)) => return Err(named(&e)),
+            Err(Refused::Damaged(e)) => {
+                let aside = set_aside(path).map_err(|e| named(&e))?;
+                let text = format!("{e}; moved to {}", aside.display());
+                log.line(Level::Warn, named(&text));
+                Self::try_open(path)
+                    .map_err(|(Refused::Damaged(e) | Refused::Closed(e))| named(&e))?
+            }
+        };
+        store.attempt = Some(attempt);
+        Ok(store)
+    }
+
+    fn try_open(path: &Path) -> Result<Self, Refused> {
+        if path.exists() && !path.is_dir() {
+            return Err(Refused::Damaged("is no database".to_owned()));
+        }
         let config = sled::Config::new().path(path).cache_capacity(CACHE);
         let db = config.flush_every_ms(None).open()?;
         let (routers, profiles) = (db.open_tree("routers")?, db.open_tree("profiles")?);
@@ -62,6 +117,8 @@ impl Store {
             db,
             routers,
             profiles,
+            path: path.to_owned(),
+            attempt: None,
         })
     }
 
@@ -114,6 +171,21 @@ fn keep_in(tree: &sled::Tree, keep: impl Fn(&RouterHash) -> bool) {
     }
 }
 
+/// Moves a damaged database out of the way; where to.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = path.with_extension("damaged");
+    let gone = if aside.is_dir() && !aside.is_symlink() {
+        std::fs::remove_dir_all(&aside)
+    } else {
+        std::fs::remove_file(&aside)
+    };
+    match gone {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => std::fs::rename(path, &aside)?,
+    }
+    Ok(aside)
+}
+
 const fn hash_key(hash: &RouterHash) -> &[u8] {
     hash.as_bytes()
 }
@@ -140,26 +212,53 @@ pub struct StoreThread {
     queue: Option<SyncSender<Persist>>,
     waiting: BTreeMap<Key, Persist>,
     thread: Option<JoinHandle<()>>,
+    state: watch::Receiver<String>,
 }
 
 impl StoreThread {
-    /// Starts it.
-    pub fn spawn(store: Store, log: Log) -> std::io::Result<Self> {
+    /// Starts it; once it runs, the database has been read without ending the router.
+    pub fn spawn(mut store: Store, log: Log) -> io::Result<Self> {
+        if let Some(attempt) = store.attempt.take() {
+            attempt.succeeded();
+        }
         let (queue, records) = sync_channel(QUEUE);
+        let (told, state) = watch::channel("open".to_owned());
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || run(&store, &records, log))?;
+            .spawn(move || run(store, &records, &told, log))?;
         Ok(Self {
             queue: Some(queue),
             waiting: BTreeMap::new(),
             thread: Some(thread),
+            state,
         })
     }
 
+    /// Stands for it where there is no database; `why` is said in the status.
+    #[must_use]
+    pub fn none(why: &str) -> Self {
+        let (_, state) = watch::channel(format!("none: {why}"));
+        Self {
+            queue: None,
+            waiting: BTreeMap::new(),
+            thread: None,
+            state,
+        }
+    }
+
+    /// How the database is: `open`, or what is wrong with it.
+    #[must_use]
+    pub fn state(&self) -> String {
+        self.state.borrow().clone()
+    }
+
     /// Hands a record over. While the thread is busy the newest record of each key waits; `false`
-    /// when news were dropped. Removals never are.
+    /// when news were dropped. Removals never are. Without a database there is nothing to do.
     #[must_use]
     pub fn put(&mut self, record: Persist) -> bool {
+        if self.queue.is_none() {
+            return true;
+        }
         self.waiting.insert(key_of(&record), record);
         self.send_waiting();
         if self.waiting.len() <= WAITING_MAX {
@@ -197,22 +296,49 @@ impl StoreThread {
     }
 }
 
-fn run(store: &Store, records: &Receiver<Persist>, log: Log) {
-    let report = |what: &str, r: sled::Result<()>| {
-        if let Err(e) = r {
-            log.line(Level::Warn, format_args!("store: {what}: {e}"));
-        }
-    };
+fn run(store: Store, records: &Receiver<Persist>, told: &watch::Sender<String>, log: Log) {
+    let path = store.path.clone();
+    let mut store = Some(store);
     let mut wait = FIRST_FLUSH;
     // Nothing wakes up until something changes; then changes are gathered for a while.
     while let Ok(first) = records.recv() {
-        report("write", store.apply(&first));
-        let open = gather(records, wait, |r| report("write", store.apply(&r)));
-        report("flush", store.db.flush().map(|_| ()));
+        // After a failure sled refuses every write until it is opened again.
+        if store.is_none() {
+            store = Store::try_open(&path).ok();
+        }
+        let mut result = write(store.as_ref(), &first);
+        let open = gather(records, wait, |r| {
+            if result.is_ok() {
+                result = write(store.as_ref(), &r);
+            }
+        });
+        let flush = |s: &Store| s.db.flush().map(|_| ()).map_err(|e| e.to_string());
+        let result = result.and_then(|()| store.as_ref().map_or(Ok(()), flush));
+        if result.is_err() {
+            store = None;
+        }
+        tell(result, told, &path, log);
         if !open {
             return;
         }
         wait = FLUSH;
+    }
+}
+
+fn write(store: Option<&Store>, record: &Persist) -> Result<(), String> {
+    let store = store.ok_or("does not open again")?;
+    store.apply(record).map_err(|e| e.to_string())
+}
+
+/// Says how the database is when that changed.
+fn tell(result: Result<(), String>, told: &watch::Sender<String>, path: &Path, log: Log) {
+    let state = match result {
+        Ok(()) => "open".to_owned(),
+        Err(e) => format!("failing: {e}"),
+    };
+    if *told.borrow() != state {
+        log.line(Level::Warn, format_args!("{}: {state}", path.display()));
+        told.send_replace(state);
     }
 }
 
@@ -233,104 +359,4 @@ fn gather(records: &Receiver<Persist>, time: Duration, mut apply: impl FnMut(Per
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_put_is_there_after_a_restart() {
-        let dir = std::env::temp_dir().join(format!("ramson-store-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        let log = Log::new(Level::Error);
-        let mut thread = StoreThread::spawn(Store::open(&dir, log).unwrap(), log).unwrap();
-        let hash = RouterHash([7; 32]);
-        assert!(thread.put(Persist::Profile {
-            hash,
-            bytes: Some(vec![1, 2])
-        }));
-        thread.close();
-        let (routers, profiles) = Store::open(&dir, log).unwrap().load();
-        assert!(routers.is_empty());
-        assert_eq!(profiles, [([7; 32], vec![1, 2])]);
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
-
-    #[test]
-    fn a_damaged_database_is_moved_aside() {
-        let dir = std::env::temp_dir().join(format!("ramson-broken-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        let aside = dir.with_extension("damaged");
-        let _ = std::fs::remove_file(&aside);
-        std::fs::write(&dir, b"not a database").unwrap();
-        let log = Log::new(Level::Error);
-        assert!(Store::open(&dir, log).is_ok());
-        assert_eq!(std::fs::read(&aside).unwrap(), b"not a database");
-        std::fs::remove_dir_all(&dir).unwrap();
-        std::fs::remove_file(&aside).unwrap();
-    }
-
-    fn profile(n: u32, there: bool) -> Persist {
-        let mut hash = [0; 32];
-        hash[..4].copy_from_slice(&n.to_be_bytes());
-        Persist::Profile {
-            hash: RouterHash(hash),
-            bytes: there.then(|| vec![1; 33]),
-        }
-    }
-
-    /// The thread is asked faster than it writes: what was removed last is gone all the same.
-    #[test]
-    fn removals_are_not_lost_when_the_thread_is_busy() {
-        let dir = std::env::temp_dir().join(format!("ramson-busy-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        let log = Log::new(Level::Error);
-        let mut thread = StoreThread::spawn(Store::open(&dir, log).unwrap(), log).unwrap();
-        let all = 20 * QUEUE as u32;
-        for n in 0..all {
-            assert!(thread.put(profile(n, true)));
-        }
-        for n in 0..all {
-            assert!(thread.put(profile(n, n % 10 == 0)));
-        }
-        thread.close();
-        let (_, profiles) = Store::open(&dir, log).unwrap().load();
-        assert_eq!(profiles.len(), all as usize / 10);
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
-
-    #[test]
-    fn what_memory_left_out_is_removed_from_the_disk() {
-        let dir = std::env::temp_dir().join(format!("ramson-keep-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        let log = Log::new(Level::Error);
-        let store = Store::open(&dir, log).unwrap();
-        for n in 0..100u8 {
-            store.routers.insert([n; 32], vec![n]).unwrap();
-            store.profiles.insert([n; 32], vec![n]).unwrap();
-        }
-        store.routers.insert(b"no hash", vec![1]).unwrap();
-        store.keep_only(|h| h.0[0] < 10, |h| h.0[0] < 20);
-        let (routers, profiles) = store.load();
-        assert_eq!((routers.len(), profiles.len()), (10, 20));
-        drop(store);
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
-
-    /// However large a tree has grown, a start reads only so much of it.
-    #[test]
-    fn a_start_reads_no_more_than_memory_holds() {
-        let dir = std::env::temp_dir().join(format!("ramson-grown-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        let log = Log::new(Level::Error);
-        let store = Store::open(&dir, log).unwrap();
-        for n in 0..LOAD_MAX as u32 + 500 {
-            let record = profile(n, true);
-            store.apply(&record).unwrap();
-        }
-        let (_, profiles) = store.load();
-        assert_eq!(profiles.len(), LOAD_MAX);
-        store.keep_only(|_| true, |h| profiles.iter().any(|(k, _)| *k == h.0));
-        assert_eq!(store.profiles.len(), LOAD_MAX);
-        drop(store);
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
-}
+mod tests;

@@ -30,8 +30,6 @@ const POOL: usize = 64;
 const LINGER: Duration = Duration::from_secs(1);
 /// Pause after a failed accept: the process is out of descriptors, or the peer is gone already.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 256;
 
 /// What happened to a socket.
 pub enum Net {
@@ -249,6 +247,7 @@ pub fn bind_listener(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
         setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
     }
     bind(fd.as_raw_fd(), &SockaddrStorage::from(addr))?;
-    listen(&fd, Backlog::new(BACKLOG)?)?;
+    // The kernel's own bound: C libraries differ, and a number above theirs is refused.
+    listen(&fd, Backlog::MAXALLOWABLE)?;
     Ok(fd.into())
 }

@@ -3,93 +3,11 @@
 // Helpers of a test may panic, and real processes need real time.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+#[path = "place/place.rs"]
+mod place;
+
+use place::{Place, vector, words};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn vector(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/vectors")
-        .join(name)
-}
-
-/// A directory of its own with a configuration in it.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str, more: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("ramson-bad-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        let at = dir.display();
-        let config = format!(
-            "data_dir = \"{at}/data\"\n[network]\nnet_id = 99\n[http_proxy]\nenabled = false\n\
-             [sockets]\nstream = \"{at}/s.sock\"\ncontrol = \"{at}/c.sock\"\n{more}"
-        );
-        fs::write(dir.join("routerd.toml"), config).unwrap();
-        Self(dir)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_routerd"));
-        command
-            .args(words)
-            .arg("--config")
-            .arg(self.file("routerd.toml"));
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs to its own end, which has to come by itself.
-    fn run(&self, words: &[&str]) -> Output {
-        let child = self.command(words).spawn().unwrap();
-        ended(child)
-    }
-
-    /// Runs until its control socket is there, then asks it to stop.
-    fn start_and_stop(&self) -> Output {
-        let child = self.command(&[]).spawn().unwrap();
-        let start = Instant::now();
-        while !self.run(&["status"]).status.success() {
-            assert!(start.elapsed() < PATIENCE, "routerd did not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        assert!(self.run(&["shutdown"]).status.success());
-        ended(child)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn ended(mut child: Child) -> Output {
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > PATIENCE {
-            let _ = child.kill();
-            panic!("routerd did not end");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.wait_with_output().unwrap()
-}
-
-fn words(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 #[test]
 fn a_corrupt_seed_is_named_and_left_out() {

@@ -11,9 +11,6 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Connections waiting to be accepted.
-const BACKLOG: i32 = 512;
-
 /// DNS.
 const DNS_PORT: u16 = 53;
 
@@ -60,7 +57,8 @@ fn open(family: AddressFamily, kind: SockType, port: u16, lan: &str) -> nix::Res
         bind(fd.as_raw_fd(), &SockaddrIn::from(any))?;
     }
     if kind == SockType::Stream {
-        listen(&fd, Backlog::new(BACKLOG)?)?;
+        // The kernel's own bound: C libraries differ, and a number above theirs is refused.
+        listen(&fd, Backlog::MAXALLOWABLE)?;
     }
     Ok(fd)
 }

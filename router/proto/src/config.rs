@@ -32,6 +32,8 @@ pub struct Config {
     pub addresses: Vec<RouterAddress>,
     /// A published address is among them, so that others can dial us.
     pub reachable: bool,
+    /// The machine has a way to IPv6 addresses.
+    pub ipv6: bool,
     /// Client destinations at once.
     pub destinations: usize,
     /// Keep one unassigned client destination with built tunnels.
@@ -68,6 +70,7 @@ impl Default for Config {
             },
             addresses: Vec::new(),
             reachable: false,
+            ipv6: false,
             destinations: 16,
             spare_destination: true,
         }

@@ -117,6 +117,11 @@ pub const TUNNEL_HOPS_MAX: u8 = BUILD_RECORDS_MAX as u8 - 1;
 pub const POOL_QUANTITY_MAX: u8 = 16;
 /// Pools: the exploratory one, spares, and one for each local destination.
 pub const POOLS_MAX: usize = 64;
+/// Client destinations that may be configured, the spare one among them: each has its pool, and
+/// the exploratory one is always there.
+pub const CLIENT_DESTINATIONS_MAX: usize = POOLS_MAX - 1;
+const _: () = assert!(POOLS_MAX * POOL_QUANTITY_MAX as usize <= LINK_OWN_TUNNELS);
+const _: () = assert!(CLIENT_DESTINATIONS_MAX < PUBLISHING_MAX);
 /// Tunnel builds under way at once in all pools; more have to wait.
 pub const TUNNEL_BUILDS_MAX: usize = 96;
 /// Tunnel tests under way at once; more have to wait.
@@ -307,6 +312,10 @@ pub const STREAM_ANSWERS_MAX: usize = 64;
 
 /// Names of the address book.
 pub const HOSTS_MAX: usize = 65_536;
+/// Bytes of an address book; a larger file is refused as a whole.
+pub const HOSTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bad lines of an address book that are named; the rest is counted.
+pub const HOSTS_BAD_LINES_MAX: usize = 32;
 /// Bytes of an HTTP head.
 pub const HTTP_HEAD_MAX: usize = 32_768;
 /// Header lines of an HTTP head.

@@ -5,6 +5,7 @@
 //! there is none, then sleeps until `deadline`.
 
 pub mod boot;
+mod changes;
 pub mod clients;
 pub mod clock;
 pub mod input;

@@ -139,7 +139,7 @@ fn netdb_config(config: &Config, us: RouterHash) -> NetDbConfig {
         us,
         net_id: config.net_id,
         floodfill: config.floodfill,
-        min_floodfill_version: config.min_peer_version + FLOODFILL_ABOVE,
+        min_floodfill_version: config.min_peer_version.saturating_add(FLOODFILL_ABOVE),
         reach: super::peers::reach(config),
     }
 }

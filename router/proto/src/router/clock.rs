@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 /// Wall time that moved against monotonic time by more than this was set, or the machine slept.
 const JUMP_MS: i64 = 10_000;
 /// No clock that is right shows a date before this: 2025-12-01 00:00 UTC.
-const EARLIEST: Date = Date::from_secs(1_764_547_200);
+pub const EARLIEST: Date = Date::from_secs(1_764_547_200);
 /// Peers that have to be asked before their median counts.
 const PEERS_MIN: usize = 3;
 /// What a peer's clock said counts for this long.

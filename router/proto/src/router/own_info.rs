@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// The API version whose demands we meet; peers judge us by it.
 pub const VERSION: &str = "0.9.68";
+/// Its last part.
+pub const VERSION_NUMBER: u16 = 68;
 /// Our RouterInfo is made anew this often.
 pub const RENEW: Duration = Duration::from_secs(30 * 60);
 
@@ -99,5 +101,10 @@ mod tests {
         config.reachable = false;
         config.transit = false;
         assert_eq!(caps(&config), "OUG");
+    }
+
+    #[test]
+    fn the_version_has_its_number() {
+        assert_eq!(VERSION, format!("0.9.{VERSION_NUMBER}"));
     }
 }

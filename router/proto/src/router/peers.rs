@@ -191,7 +191,7 @@ impl Peers {
     }
 }
 
-/// Addresses that we can dial: IPv6 ones only when we have a published one ourselves.
+/// Addresses that we can dial: IPv6 ones when the machine has a way to them, or we publish one.
 #[must_use]
 pub fn reach(config: &Config) -> Reach {
     let ipv6 = config
@@ -199,7 +199,7 @@ pub fn reach(config: &Config) -> Reach {
         .iter()
         .any(|a| a.host().is_some_and(|h| h.is_ipv6()));
     Reach {
-        ipv6,
+        ipv6: ipv6 || config.ipv6,
         private: config.allow_private,
     }
 }
