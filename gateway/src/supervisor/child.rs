@@ -31,7 +31,7 @@ const STOP: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// A process, and our end of the socket of its handover.
-type Started = (std::process::Child, Option<tokio::net::UnixStream>);
+type Started = (std::process::Child, tokio::net::UnixStream);
 
 /// The process, or the pause before the next one.
 pub struct Child {
@@ -39,7 +39,7 @@ pub struct Child {
     config_path: PathBuf,
     user: (u32, u32),
     process: Option<std::process::Child>,
-    /// Our end of the socket of the handover.
+    /// Our end of the socket of the handover; `gatewayd` ends when it is closed.
     channel: Option<tokio::net::UnixStream>,
     started: Instant,
     back_off: Duration,
@@ -90,7 +90,7 @@ impl Child {
         match self.start(config, secrets) {
             Ok((process, channel)) => {
                 self.process = Some(process);
-                self.channel = channel;
+                self.channel = Some(channel);
                 IDLE
             }
             Err(e) => {
@@ -105,6 +105,9 @@ impl Child {
         let sockets = sockets::make(config)?;
         let (ours, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
         handover::send(&ours, &sockets, secrets).map_err(|e| format!("handover: {e}"))?;
+        let text = |e: std::io::Error| format!("handover: {e}");
+        ours.set_nonblocking(true).map_err(text)?;
+        let channel = tokio::net::UnixStream::from_std(ours).map_err(text)?;
         let process = Command::new(&self.program)
             .arg("--config")
             .arg(&self.config_path)
@@ -116,10 +119,7 @@ impl Child {
             .gid(self.user.1)
             .spawn()
             .map_err(|e| format!("{}: {e}", self.program.display()))?;
-        // Without it the status lacks the counters, nothing else.
-        let channel = ours.set_nonblocking(true);
-        let channel = channel.and_then(|()| tokio::net::UnixStream::from_std(ours));
-        Ok((process, channel.ok()))
+        Ok((process, channel))
     }
 
     /// Ends the process and waits for it.
