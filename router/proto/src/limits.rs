@@ -316,10 +316,18 @@ pub const HOSTS_MAX: usize = 65_536;
 pub const HOSTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bad lines of an address book that are named; the rest is counted.
 pub const HOSTS_BAD_LINES_MAX: usize = 32;
-/// Bytes of an HTTP head.
+/// Bytes of the head of an HTTP request; a larger one is refused.
 pub const HTTP_HEAD_MAX: usize = 32_768;
-/// Header lines of an HTTP head.
+/// Header lines of an HTTP request; more are refused.
 pub const HTTP_HEADERS_MAX: usize = 128;
+/// Bytes of the head of an HTTP answer, half of what Chromium takes; a larger one is refused.
+pub const HTTP_ANSWER_HEAD_MAX: usize = 131_072;
+/// Header lines of an HTTP answer; more are refused.
+pub const HTTP_ANSWER_HEADERS_MAX: usize = 1024;
+/// Bytes of the line before a chunk of an HTTP body; a longer one is malformed.
+pub const HTTP_CHUNK_LINE_MAX: usize = 1024;
+/// Connections to the HTTP proxy at once; one more is closed.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
 
 // --- router -------------------------------------------------------------------------------------
 

@@ -2,14 +2,16 @@
 
 use super::conn::{Conn, Registry};
 use super::local::Local;
+use super::pump::exchange::{ANSWER_TIME, Exchange};
 use super::pump::{End, Filter, Pump};
-use ramson_proto::client::error_page::{self, Page};
-use ramson_proto::client::http_head::{Head, HeadError};
-use ramson_proto::client::http_request::{Request, RequestKind};
+use ramson_proto::client::error_page::{self, For, Page};
+use ramson_proto::client::http_head::{Head, HeadError, HeadReader, Side};
+use ramson_proto::client::http_request::{Request, RequestError, RequestKind};
 use ramson_proto::limits;
 use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::{ClientEvent, Refusal};
 use ramson_proto::wire::hash::DestHash;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -21,18 +23,28 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(5);
 /// Isolation tag of everything that uses the explicit proxy.
 const PROXY_TAG: &[u8] = b"http-proxy";
+/// Browsers open WebSockets through a proxy as a CONNECT to this port; what they say in it is
+/// HTTP, and is filtered like any other.
+const HTTP_PORT: u16 = 80;
+const GREETING: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
-/// Accepts connections until the listener fails for good.
+/// Accepts connections until the listener fails for good; above
+/// [`limits::HTTP_CONNECTIONS_MAX`] new ones are closed.
 pub async fn serve(listener: TcpListener, registry: Registry) {
+    let open = Rc::new(());
     loop {
         let Ok((socket, _)) = listener.accept().await else {
             // Out of file descriptors: others have to end first.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let registry = registry.clone();
+        if Rc::strong_count(&open) > limits::HTTP_CONNECTIONS_MAX {
+            continue;
+        }
+        let (registry, counted) = (registry.clone(), Rc::clone(&open));
         tokio::task::spawn_local(async move {
             exchange(socket, &registry, PROXY_TAG.to_vec(), None).await;
+            drop(counted);
         });
     }
 }
@@ -44,18 +56,22 @@ pub async fn exchange<S: Local>(
     tag: Vec<u8>,
     fixed: Option<(&str, u16)>,
 ) {
-    let read = timeout(HEAD_TIME, read_head(&mut socket)).await;
-    let (head, rest) = match read {
-        Ok(Ok(Some(parts))) => parts,
-        Ok(Err(e)) => return answer(socket, error_page::bad_request(e.into())).await,
-        Ok(Ok(None)) | Err(_) => return,
+    let Some((mut request, mut rest)) = ask(&mut socket, Vec::new(), fixed).await else {
+        return farewell(socket).await;
     };
-    let request = match Request::filter(head, fixed) {
-        Ok(request) => request,
-        Err(e) => return answer(socket, error_page::bad_request(e)).await,
-    };
+    if request.kind == RequestKind::Tunnel && request.port == HTTP_PORT {
+        if socket.write_all(GREETING).await.is_err() || socket.flush().await.is_err() {
+            return;
+        }
+        let inner = (request.host.as_str(), request.port);
+        match ask(&mut socket, rest, Some(inner)).await {
+            Some(parts) => (request, rest) = parts,
+            None => return farewell(socket).await,
+        }
+    }
+    let to = For::from(&request);
     let Some(conn) = registry.register() else {
-        return answer(socket, error_page::refused(Refusal::Limit)).await;
+        return answer(socket, &[], &error_page::refused(Refusal::Limit), to).await;
     };
     let (id, host, port) = (conn.id, request.host.clone(), request.port);
     conn.send(ClientCmd::Open {
@@ -65,45 +81,83 @@ pub async fn exchange<S: Local>(
         port,
     })
     .await;
-    let (socket, end) = match request.kind {
-        RequestKind::Message { body } => message(socket, conn, request, rest, body).await,
+    let (pump, end) = match request.kind {
         RequestKind::Tunnel => tunnel(socket, conn, rest).await,
+        _ => message(socket, conn, &request, &rest).await,
     };
-    match end {
-        End::Refused(why) => answer(socket, error_page::refused(why)).await,
-        End::Malformed => answer(socket, error_page::bad_response()).await,
-        End::Finished => farewell(socket).await,
-        End::Reset => {}
+    let page = match end {
+        End::Refused(why) => error_page::refused(why),
+        End::BadAnswer(why) => error_page::bad_answer(why),
+        End::BadBody => error_page::bad_request(RequestError::Length),
+        End::Silent => error_page::silent(ANSWER_TIME.as_secs()),
+        End::Finished => return farewell(pump.socket).await,
+        End::Reset => return,
+    };
+    let unsent = pump.unsent().to_vec();
+    // The stream ends before the page, which may take its time.
+    let socket = pump.into_socket();
+    answer(socket, &unsent, &page, to).await;
+}
+
+/// The request of a connection that may be sent on, and what came after its head. `None` when
+/// there is none, or it was answered with a page.
+async fn ask<S: Local>(
+    socket: &mut S,
+    early: Vec<u8>,
+    fixed: Option<(&str, u16)>,
+) -> Option<(Request, Vec<u8>)> {
+    let read = timeout(HEAD_TIME, read_head(socket, early)).await.ok()?;
+    let (mut named, mut method) = (fixed.map(|(host, _)| host.to_owned()), String::new());
+    let judged = match read {
+        Ok(None) => return None,
+        Ok(Some((head, rest))) => {
+            named = named.or_else(|| head.get("host").map(str::to_owned));
+            method = head.start.split(' ').next().unwrap_or_default().to_owned();
+            Request::filter(head, fixed).map(|request| (request, rest))
+        }
+        Err(e) => Err(e.into()),
+    };
+    match judged {
+        Ok(parts) => Some(parts),
+        Err(e) => {
+            let to = For {
+                site: named.as_deref(),
+                safe: ["GET", "HEAD", ""].contains(&method.as_str()),
+                head_only: method == "HEAD",
+            };
+            say(socket, &[], &error_page::bad_request(e), to).await;
+            None
+        }
     }
 }
 
 async fn message<S: Local>(
     socket: S,
     conn: Conn,
-    request: Request,
-    mut rest: Vec<u8>,
-    body: u64,
-) -> (S, End) {
-    let mut pump = Pump::new(socket, conn, Filter::ResponseHead(Vec::new()));
+    request: &Request,
+    rest: &[u8],
+) -> (Pump<S>, End) {
+    let mut pump = Pump::new(socket, conn, Filter::Raw(Vec::new()));
     let dest = match resolved(&mut pump).await {
         Ok(dest) => dest,
-        Err(end) => return (pump.socket, end),
+        Err(end) => return (pump, end),
     };
-    rest.truncate(usize::try_from(body).unwrap_or(usize::MAX));
-    pump.body_left = body - rest.len() as u64;
-    pump.pending = request.to_bytes(&dest.b32());
-    pump.pending.extend_from_slice(&rest);
-    let end = pump.run().await;
-    (pump.socket, end)
+    let (head, asked) = request.to_send(&dest.b32());
+    pump.pending = head;
+    pump.filter(Filter::Http(Box::new(Exchange::new(request.kind, asked))));
+    let end = match pump.upload(rest) {
+        Ok(()) => pump.run().await,
+        Err(end) => end,
+    };
+    (pump, end)
 }
 
 /// A CONNECT: after the greeting all bytes are the client's own, and no page may come among them.
-async fn tunnel<S: Local>(socket: S, conn: Conn, rest: Vec<u8>) -> (S, End) {
-    let greeting = b"HTTP/1.1 200 Connection established\r\n\r\n".to_vec();
-    let mut pump = Pump::new(socket, conn, Filter::Raw(greeting));
+async fn tunnel<S: Local>(socket: S, conn: Conn, rest: Vec<u8>) -> (Pump<S>, End) {
+    let mut pump = Pump::new(socket, conn, Filter::Raw(GREETING.to_vec()));
     pump.pending = rest;
     let end = pump.run().await;
-    (pump.socket, end)
+    (pump, end)
 }
 
 /// Waits until the name of the stream is resolved.
@@ -123,30 +177,34 @@ async fn resolved<S: Local>(pump: &mut Pump<S>) -> Result<DestHash, End> {
 /// Reads up to the end of a head: the head, and what came after it. `None` when the peer left.
 async fn read_head<S: AsyncRead + Unpin>(
     socket: &mut S,
+    early: Vec<u8>,
 ) -> Result<Option<(Head, Vec<u8>)>, HeadError> {
-    let mut buf = Vec::new();
+    let mut reader = HeadReader::new(Side::Request);
+    let mut piece = early;
     loop {
-        if let Some((head, n)) = Head::parse(&buf)? {
-            return Ok(Some((head, buf.split_off(n))));
+        if let Some((head, n)) = reader.push(&piece)? {
+            return Ok(Some((head, piece.split_off(n))));
         }
-        let mut chunk = [0; 4096];
-        let room = (limits::HTTP_HEAD_MAX + 1)
-            .saturating_sub(buf.len())
-            .min(chunk.len());
-        match socket.read(chunk.get_mut(..room).unwrap_or_default()).await {
+        piece.resize(4096, 0);
+        match socket.read(&mut piece).await {
             Ok(0) | Err(_) => return Ok(None),
-            Ok(n) => buf.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+            Ok(n) => piece.truncate(n),
         }
     }
 }
 
 /// Sends a page and closes in order.
-async fn answer<S: Local>(mut socket: S, page: Page) {
-    let bytes = page.to_bytes();
-    let sent = async { socket.write_all(&bytes).await.is_ok() && socket.shutdown().await.is_ok() };
-    if timeout(LINGER, sent).await == Ok(true) {
+async fn answer<S: Local>(mut socket: S, unsent: &[u8], page: &Page, to: For<'_>) {
+    if say(&mut socket, unsent, page, to).await {
         farewell(socket).await;
     }
+}
+
+/// Sends a page behind what the socket has not taken, and the end.
+async fn say<S: Local>(socket: &mut S, unsent: &[u8], page: &Page, to: For<'_>) -> bool {
+    let bytes = [unsent, &page.to_bytes(to)].concat();
+    let sent = async { socket.write_all(&bytes).await.is_ok() && socket.shutdown().await.is_ok() };
+    timeout(LINGER, sent).await == Ok(true)
 }
 
 /// Waits a little for the client's end: bytes of it that nobody reads would turn our close into a

@@ -3,18 +3,20 @@
 //! Neither direction waits for the other: while the socket takes no bytes it is still read, or
 //! two peers that both write first would wait for each other for ever.
 
+mod out;
+
+pub mod exchange;
+
 use super::conn::Conn;
 use super::local::Local;
-use ramson_proto::client::http_head::HeadError;
-use ramson_proto::client::http_response::{self, Progress};
+use exchange::Exchange;
+use out::{Moved, Out, moved};
+use ramson_proto::client::http_response::AnswerError;
 use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::{ClientEvent, Refusal};
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncWrite, ReadBuf};
+use tokio::time::{Instant, sleep_until};
 
 /// Bytes read from the socket at once.
 const CHUNK: usize = 16 * 1024;
@@ -24,14 +26,18 @@ const CHUNK: usize = 16 * 1024;
 const STALL: Duration = Duration::from_secs(300);
 
 /// How a stream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// Both sides finished.
     Finished,
     /// Refused before any byte of an answer.
     Refused(Refusal),
-    /// The remote answered something that is no HTTP response; none of it was passed on.
-    Malformed,
+    /// The remote's answer is not to be passed on; nothing of it was.
+    BadAnswer(AnswerError),
+    /// The client's chunks are malformed.
+    BadBody,
+    /// The remote took the request and did not begin to answer.
+    Silent,
     /// Reset by the remote, the core or the socket.
     Reset,
 }
@@ -40,15 +46,8 @@ pub enum End {
 pub enum Filter {
     /// Bytes pass; these are written first, as soon as the stream is open.
     Raw(Vec<u8>),
-    /// The response's head is filtered; so far these bytes of it came.
-    ResponseHead(Vec<u8>),
-}
-
-/// What the socket did.
-enum Moved {
-    /// All bytes for it are written, and the end if there is one.
-    Written,
-    Read(usize),
+    /// One request and its answer.
+    Http(Box<Exchange>),
 }
 
 /// One socket and its stream.
@@ -59,8 +58,6 @@ pub struct Pump<S> {
     pub conn: Conn,
     /// Bytes for the stream that came before the pump or wait for credit.
     pub pending: Vec<u8>,
-    /// Bytes of the socket that may still be sent; what comes after them is ignored.
-    pub body_left: u64,
     filter: Filter,
     out: Out,
     /// Bytes of the remote that are in `out` or went before it; told when `out` is written.
@@ -70,6 +67,8 @@ pub struct Pump<S> {
     answered: bool,
     local_done: bool,
     remote_done: bool,
+    /// An HTTP answer is complete, and the client was told its end.
+    over: bool,
 }
 
 impl<S: Local> Pump<S> {
@@ -79,7 +78,6 @@ impl<S: Local> Pump<S> {
             socket,
             conn,
             pending: Vec::new(),
-            body_left: u64::MAX,
             filter,
             out: Out::default(),
             owed: 0,
@@ -87,12 +85,28 @@ impl<S: Local> Pump<S> {
             answered: false,
             local_done: false,
             remote_done: false,
+            over: false,
         }
+    }
+
+    /// Puts a filter between socket and stream before the pump runs.
+    pub fn filter(&mut self, filter: Filter) {
+        self.filter = filter;
+    }
+
+    /// Gives the stream up.
+    pub fn into_socket(self) -> S {
+        self.socket
     }
 
     /// Grants credit that came before the pump ran.
     pub const fn grant(&mut self, n: usize) {
         self.credit += n;
+    }
+
+    /// Bytes for the socket that a page may not come among.
+    pub fn unsent(&self) -> &[u8] {
+        self.out.unsent()
     }
 
     /// Moves bytes until both sides are done or one is gone. After [`End::Reset`] closing the
@@ -105,21 +119,26 @@ impl<S: Local> Pump<S> {
         watch.reset();
         let end = loop {
             self.flush_pending().await;
+            if self.over && !self.local_done && self.out.is_idle() {
+                self.finish_local().await;
+            }
             if self.local_done && self.remote_done && self.out.is_idle() {
                 self.conn.done();
                 break End::Finished;
             }
             // One piece is read without credit, so that an end is seen without, too.
-            let want = self.body_left.clamp(1, CHUNK as u64) as usize;
-            let read = !self.local_done && self.pending.is_empty();
-            let buf = chunk.get_mut(..if read { want } else { 0 });
-            let (idle, ended) = (self.out.is_idle(), self.local_done);
+            let read = !self.local_done && self.pending.is_empty() && self.filter.reads();
+            let buf = chunk.get_mut(..if read { CHUNK } else { 0 });
+            let (idle, ended) = (self.out.is_idle(), self.local_done && !self.over);
+            // A client that takes its time is the watch's business.
+            let limit = self.filter.deadline().filter(|_| idle);
             let end = tokio::select! {
                 event = self.conn.event(idle) => self.on_event(event).await,
                 moved = moved(&mut self.socket, &mut self.out, buf.unwrap_or_default(), ended) => {
                     self.on_moved(moved, &chunk).await
                 }
                 _ = watch.tick() => self.out.is_stalled().then_some(End::Reset),
+                () = until(limit) => self.filter.overdue(),
             };
             if let Some(end) = end {
                 break end;
@@ -138,24 +157,39 @@ impl<S: Local> Pump<S> {
         }
         let bytes: Vec<u8> = self.pending.drain(..n).collect();
         self.credit -= n;
+        self.filter.moved();
         let id = self.conn.id;
         self.conn.send(ClientCmd::Data { id, bytes }).await;
     }
 
     async fn on_moved(&mut self, moved: io::Result<Moved>, chunk: &[u8]) -> Option<End> {
         match moved {
-            Ok(Moved::Written) => self.consumed().await,
-            Ok(Moved::Read(0)) => self.finish_local().await,
-            Ok(Moved::Read(n)) if self.body_left > 0 => {
-                self.body_left = self.body_left.saturating_sub(n as u64);
-                self.pending
-                    .extend_from_slice(chunk.get(..n).unwrap_or_default());
+            Ok(Moved::Written) => {
+                self.filter.moved();
+                self.consumed().await;
             }
-            // A second request on the connection: it was told that this one closes.
-            Ok(Moved::Read(_)) => {}
+            Ok(Moved::Read(0)) => self.finish_local().await,
+            Ok(Moved::Read(n)) => {
+                let bytes = chunk.get(..n).unwrap_or_default();
+                return self.upload(bytes).err();
+            }
             Err(_) => return Some(End::Reset),
         }
         None
+    }
+
+    /// Takes bytes of the client.
+    pub fn upload(&mut self, bytes: &[u8]) -> Result<(), End> {
+        match &mut self.filter {
+            Filter::Raw(_) => self.pending.extend_from_slice(bytes),
+            Filter::Http(exchange) => {
+                if exchange.upload(bytes, &mut self.pending).is_err() {
+                    let late = exchange.answers.has_begun();
+                    return Err(if late { End::Reset } else { End::BadBody });
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn finish_local(&mut self) {
@@ -175,33 +209,25 @@ impl<S: Local> Pump<S> {
     async fn on_event(&mut self, event: Option<ClientEvent>) -> Option<End> {
         match event {
             Some(ClientEvent::Credit { n, .. }) => self.credit += n,
-            Some(ClientEvent::Opened { .. }) => return self.greet().await,
+            Some(ClientEvent::Opened { .. }) => {
+                self.filter.opened();
+                return self.greet().await;
+            }
             Some(ClientEvent::Data { bytes, .. }) => {
                 if let Some(end) = self.greet().await {
                     return Some(end);
                 }
                 self.owed += bytes.len();
-                if self.deliver(&bytes).is_err() {
-                    return Some(End::Malformed);
+                if let Some(end) = self.deliver(&bytes) {
+                    return Some(end);
                 }
                 if self.out.is_idle() {
                     self.consumed().await;
                 }
             }
-            Some(ClientEvent::Finished { .. }) => {
-                match &self.filter {
-                    Filter::Raw(_) => {}
-                    Filter::ResponseHead(head) if head.is_empty() => {
-                        return Some(End::Refused(Refusal::NoAnswer));
-                    }
-                    Filter::ResponseHead(_) => return Some(End::Malformed),
-                }
-                self.remote_done = true;
-                self.out.close();
-                // An HTTP exchange is over with its answer.
-                if !self.local_done && self.body_left != u64::MAX {
-                    self.finish_local().await;
-                }
+            Some(ClientEvent::Finished { .. }) => return self.on_finished(),
+            Some(ClientEvent::Refused { .. } | ClientEvent::Reset { .. }) if self.over => {
+                return Some(End::Finished);
             }
             Some(ClientEvent::Refused { why, .. }) if !self.answered => {
                 return Some(End::Refused(why));
@@ -233,111 +259,74 @@ impl<S: Local> Pump<S> {
     }
 
     /// What is no response stays here: unfiltered, it could make the browser do anything.
-    fn deliver(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
-        let Filter::ResponseHead(head) = &mut self.filter else {
+    fn deliver(&mut self, bytes: &[u8]) -> Option<End> {
+        let Filter::Http(exchange) = &mut self.filter else {
             self.answered = true;
             self.out.put(bytes);
-            return Ok(());
+            return None;
         };
-        head.extend_from_slice(bytes);
-        loop {
-            match http_response::read(head)? {
-                Progress::Wait => return Ok(()),
-                Progress::Interim(n) => drop(head.drain(..n)),
-                Progress::Head(out, n) => {
-                    self.out.put(&out);
-                    self.out.put(head.get(n..).unwrap_or_default());
-                    self.filter = Filter::Raw(Vec::new());
-                    self.answered = true;
-                    return Ok(());
-                }
+        let mut out = Vec::new();
+        let taken = exchange.answer(bytes, &mut out);
+        let answers = &exchange.answers;
+        let (begun, complete) = (answers.has_begun(), answers.is_complete());
+        self.out.put(&out);
+        self.answered |= begun;
+        if let Err(why) = taken {
+            // Of an answer that has begun the rest is missing, and that is to be seen.
+            let late = self.answered;
+            return Some(if late {
+                End::Reset
+            } else {
+                End::BadAnswer(why)
+            });
+        }
+        if exchange.answers.is_switched() {
+            let held = exchange.release();
+            self.pending.extend(held);
+            self.filter = Filter::Raw(Vec::new());
+        }
+        if complete {
+            self.end_exchange();
+        }
+        None
+    }
+
+    fn on_finished(&mut self) -> Option<End> {
+        if let Filter::Http(exchange) = &self.filter {
+            let answers = &exchange.answers;
+            if answers.is_empty() {
+                return Some(End::Refused(Refusal::Empty));
             }
-        }
-    }
-}
-
-/// Bytes on their way into the socket, and then its end.
-#[derive(Default)]
-struct Out {
-    bytes: Vec<u8>,
-    written: usize,
-    /// Bytes were written and not flushed.
-    dirty: bool,
-    /// The end is to follow.
-    closing: bool,
-    /// Bytes were written since the last look.
-    moved: bool,
-}
-
-impl Out {
-    fn put(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    const fn close(&mut self) {
-        self.closing = true;
-    }
-
-    const fn is_idle(&self) -> bool {
-        self.bytes.is_empty() && !self.dirty && !self.closing
-    }
-
-    /// Whether something waits and nothing has moved since this was asked last.
-    const fn is_stalled(&mut self) -> bool {
-        !std::mem::replace(&mut self.moved, false) && !self.is_idle()
-    }
-
-    /// Ready when something was to be done and all is; pending without.
-    fn poll<S: AsyncWrite + Unpin>(
-        &mut self,
-        socket: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.is_idle() {
-            return Poll::Pending;
-        }
-        while let Some(rest @ [_, ..]) = self.bytes.get(self.written..) {
-            match ready!(Pin::new(&mut *socket).poll_write(cx, rest))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                n => self.written += n,
+            if !answers.has_begun() {
+                return Some(End::BadAnswer(AnswerError::Malformed));
             }
-            (self.dirty, self.moved) = (true, true);
+            if !answers.shows_its_end() {
+                return Some(End::Reset);
+            }
+            self.remote_done = true;
+            self.end_exchange();
+            return None;
         }
-        self.bytes.clear();
-        self.written = 0;
-        ready!(Pin::new(&mut *socket).poll_flush(cx))?;
-        self.dirty = false;
-        if self.closing {
-            ready!(Pin::new(&mut *socket).poll_shutdown(cx))?;
-            self.closing = false;
+        self.remote_done = true;
+        self.out.close();
+        None
+    }
+
+    /// An HTTP exchange is over with its answer; the site may take a moment to close.
+    const fn end_exchange(&mut self) {
+        if !self.over {
+            self.over = true;
+            self.out.close();
         }
-        Poll::Ready(Ok(()))
     }
 }
 
-/// Waits for the socket to take all of `out`, or to give bytes into `buf` unless that is empty;
-/// with `ended`, also for it to be gone.
-async fn moved<S: Local>(
-    socket: &mut S,
-    out: &mut Out,
-    buf: &mut [u8],
-    ended: bool,
-) -> io::Result<Moved> {
-    poll_fn(|cx| {
-        if let Poll::Ready(done) = out.poll(socket, cx) {
-            return Poll::Ready(done.map(|()| Moved::Written));
-        }
-        if ended && socket.poll_gone(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        if buf.is_empty() {
-            return Poll::Pending;
-        }
-        let mut into = ReadBuf::new(buf);
-        ready!(Pin::new(&mut *socket).poll_read(cx, &mut into))?;
-        Poll::Ready(Ok(Moved::Read(into.filled().len())))
-    })
-    .await
+/// Waits for a time limit, if there is one.
+async fn until(limit: Option<Instant>) {
+    match limit {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]

@@ -116,11 +116,11 @@ const fn reason(why: Refusal) -> Reason {
     match why {
         Refusal::BadName => Reason::BadName,
         Refusal::UnknownName => Reason::UnknownName,
-        Refusal::NotReady => Reason::NotReady,
+        Refusal::NotReady(_) => Reason::NotReady,
         Refusal::NoLeaseSet => Reason::NoLeaseSet,
         Refusal::Unusable => Reason::Unusable,
         Refusal::NoAnswer => Reason::NoAnswer,
-        Refusal::Rejected => Reason::Rejected,
+        Refusal::Rejected | Refusal::Empty => Reason::Rejected,
         Refusal::Limit => Reason::Limit,
         Refusal::Closing => Reason::Closing,
     }

@@ -1,34 +1,55 @@
 //! The one HTTP filter: what of a browser's request reaches a site
 //! (i2p docs/api/i2ptunnel, HTTP client header filtering).
 
-use super::http_head::{Head, HeadError};
+mod headers;
+
+use super::http_body::Framing;
+use super::http_head::{Head, HeadError, is_token};
+use super::http_response::Asked;
+use super::site::Site;
+use super::url::default_port;
 use crate::names::hosts::is_host_name;
 
-/// The user agent that everyone behind an I2P proxy shows.
-const USER_AGENT: &str = "MYOB/6.66 (AN/ON)";
+/// The least length of a destination in base64 (i2p spec/common-structures, Destination).
+const BASE64_MIN: usize = 516;
 
 /// A request that may be sent on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Destination name, in lower case.
+    /// Destination name, in lower case unless it is a destination in base64.
     pub host: String,
     /// Port at the destination.
     pub port: u16,
     /// What travels.
     pub kind: RequestKind,
+    /// It may be asked again without being asked: it is a GET or HEAD.
+    pub safe: bool,
+    /// The host as the browser says it.
+    shown: String,
+    method: String,
+    path: String,
+    version: Version,
     head: Head,
 }
 
 /// What follows the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
-    /// One request with this many bytes of body; the connection closes after the answer.
-    Message {
-        /// Bytes after the head.
-        body: u64,
-    },
+    /// One request with such a body; the connection closes after the answer.
+    Message(Framing),
+    /// A request to speak another protocol from the answer on, such as WebSocket.
+    Upgrade,
     /// A CONNECT: bytes both ways.
     Tunnel,
+}
+
+/// The version of HTTP/1 that the browser speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: it knows neither chunks nor interim answers.
+    V10,
+    /// HTTP/1.1.
+    V11,
 }
 
 /// Why a request is answered by the proxy itself.
@@ -42,7 +63,9 @@ pub enum RequestError {
     NoHost,
     /// The host is not under `.i2p`: this proxy has no way out.
     NotI2p,
-    /// The body has no length (chunked) or a malformed one.
+    /// The host is under `.i2p`, but no name can look like this.
+    BadName,
+    /// The body's length is malformed, or said in two ways.
     Length,
     /// A scheme other than http.
     Scheme,
@@ -55,123 +78,164 @@ impl From<HeadError> for RequestError {
 }
 
 impl Request {
-    /// Judges and filters a head. `fixed_host` is the name that a transparent connection was
-    /// opened to; otherwise the request itself has to name its host.
-    pub fn filter(mut head: Head, fixed: Option<(&str, u16)>) -> Result<Self, RequestError> {
-        let mut parts = head.start.split(' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(RequestError::RequestLine);
-        };
-        if !version.starts_with("HTTP/1.") || method.is_empty() {
-            return Err(RequestError::RequestLine);
-        }
+    /// Judges a head. `fixed` is the destination that a transparent connection was opened to;
+    /// otherwise the request itself has to name its host.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn filter(head: Head, fixed: Option<(&str, u16)>) -> Result<Self, RequestError> {
+        let (method, target, version) = request_line(&head.start)?;
         if head.count("host") > 1 {
             return Err(RequestError::NoHost);
         }
-        if method == "CONNECT" {
-            let (host, port) = split_authority(target, 443)?;
-            let (host, port) = check(fixed.map_or((host, port), |(h, p)| (h.to_owned(), p)))?;
-            return Ok(Self {
-                host,
-                port,
-                kind: RequestKind::Tunnel,
-                head,
-            });
+        let connect = method == "CONNECT";
+        if connect && fixed.is_some() {
+            return Err(RequestError::RequestLine);
         }
-        let (authority, path) = split_target(target)?;
+        let (authority, path) = if connect {
+            (Some(target.clone()), String::new())
+        } else {
+            split_target(&target)?
+        };
+        let default = if connect { 443 } else { 80 };
         let named = authority.or_else(|| head.get("host").map(str::to_owned));
-        let (host, port) = match (fixed, named) {
-            (Some((host, port)), _) => (host.to_owned(), port),
-            (None, Some(named)) => split_authority(&named, 80)?,
+        let named = named.map(|n| split_authority(&n, default));
+        let (host, port, shown) = match (fixed, named) {
+            (Some((host, port)), named) => {
+                let shown = named.and_then(Result::ok).map(|(h, _)| h);
+                (host.to_owned(), port, shown)
+            }
+            (None, Some(named)) => {
+                let (host, port) = named?;
+                (host.clone(), port, Some(host))
+            }
             (None, None) => return Err(RequestError::NoHost),
         };
-        let (host, port) = check((host, port))?;
-        let body = body_length(&head)?;
-        head.start = format!("{method} {path} HTTP/1.1");
-        scrub(&mut head);
+        let host = check(&host)?;
+        let shown = shown
+            .filter(|s| is_plain(s))
+            .unwrap_or_else(|| host.clone());
+        let kind = if connect {
+            RequestKind::Tunnel
+        } else {
+            match framing(&head, version)? {
+                Framing::Length(0) if version == Version::V11 && headers::upgrades(&head) => {
+                    RequestKind::Upgrade
+                }
+                framing => RequestKind::Message(framing),
+            }
+        };
         Ok(Self {
+            safe: ["GET", "HEAD"].contains(&method.as_str()),
             host,
             port,
-            kind: RequestKind::Message { body },
+            kind,
+            shown,
+            method,
+            path,
+            version,
             head,
         })
     }
 
-    /// The head to send, once the destination's base32 name is known: an address-book name
-    /// would tell the site what its visitor calls it.
+    /// The host as the browser says it.
     #[must_use]
-    pub fn to_bytes(mut self, b32: &str) -> Vec<u8> {
-        self.head
-            .headers
-            .insert(0, ("Host".to_owned(), b32.to_owned()));
-        self.head.to_bytes()
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Whether the answer has no body whatever it says.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// The head to send, once the destination's base32 name is known, and what the answer has to
+    /// be read with. An address-book name would tell the site what its visitor calls it.
+    #[must_use]
+    pub fn to_send(&self, b32: &str) -> (Vec<u8>, Asked) {
+        let site = Site::new(&self.shown, &self.host, b32);
+        let mut out = Head {
+            start: format!("{} {} HTTP/1.1", self.method, self.path),
+            headers: Vec::new(),
+        };
+        let host = match self.port {
+            p if p == default_port("http") => b32.to_owned(),
+            p => format!("{b32}:{p}"),
+        };
+        out.add("Host", host);
+        headers::copy(&self.head, &site, self.kind, &mut out);
+        let asked = Asked {
+            foreign_origin: headers::foreign_origin(&self.head, &site),
+            expects: self.version == Version::V11 && headers::expects(&self.head),
+            upgrade: self.kind == RequestKind::Upgrade,
+            head_only: self.is_head(),
+            version: self.version,
+            site,
+        };
+        (out.to_bytes(), asked)
     }
 }
 
-/// Drops what identifies the browser, its language, where it came from, and what is between
-/// browser and proxy only.
-fn scrub(head: &mut Head) {
-    let connection = head
-        .get("connection")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    head.drop_headers(|name| {
-        name.starts_with("proxy-")
-            || name.starts_with("x-forwarded")
-            || name.starts_with("x-real")
-            || name.starts_with("sec-")
-            || name.starts_with("accept-")
-            || connection.split(',').any(|n| n.trim() == name)
-            || DROPPED.contains(&name)
-    });
-    head.set("User-Agent", USER_AGENT);
-    head.set("Accept-Encoding", "identity;q=1, *;q=0");
-    head.set("Connection", "close");
+fn request_line(start: &str) -> Result<(String, String, Version), RequestError> {
+    let mut parts = start.split(' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(RequestError::RequestLine);
+    };
+    let version = match version {
+        "HTTP/1.0" => Version::V10,
+        // A minor version of later is spoken to as the latest that we know.
+        v if v.len() == 8 && v.starts_with("HTTP/1.") => Version::V11,
+        _ => return Err(RequestError::RequestLine),
+    };
+    if !is_token(method) || target.is_empty() || !target.is_ascii() {
+        return Err(RequestError::RequestLine);
+    }
+    Ok((method.to_owned(), target.to_owned(), version))
 }
 
-const DROPPED: &[&str] = &[
-    "accept",
-    "cache-control",
-    "client-ip",
-    "connection",
-    "dnt",
-    "expect",
-    "forwarded",
-    "from",
-    "host",
-    "keep-alive",
-    "pragma",
-    "priority",
-    "referer",
-    "save-data",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "upgrade-insecure-requests",
-    "user-agent",
-    "via",
-    "x-requested-with",
-];
-
-fn check((host, port): (String, u16)) -> Result<(String, u16), RequestError> {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    if !is_host_name(&host) {
-        return Err(RequestError::NotI2p);
+fn check(host: &str) -> Result<String, RequestError> {
+    let host = host.trim_end_matches('.');
+    let label = host.strip_suffix(".i2p").unwrap_or(host);
+    if label.len() >= BASE64_MIN && label.bytes().all(is_base64) {
+        return Ok(host.to_owned());
     }
-    Ok((host, port))
+    let host = host.to_ascii_lowercase();
+    if is_host_name(&host) {
+        return Ok(host);
+    }
+    Err(if host.ends_with(".i2p") {
+        RequestError::BadName
+    } else {
+        RequestError::NotI2p
+    })
+}
+
+/// The alphabet of I2P's base64 (i2p docs/naming, Base 64).
+const fn is_base64(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'~' | b'=')
+}
+
+/// A host that can be written into a response without changing its meaning.
+fn is_plain(host: &str) -> bool {
+    let plain = |b: u8| is_base64(b) || matches!(b, b'.' | b'_');
+    !host.is_empty() && host.bytes().all(plain)
 }
 
 fn split_target(target: &str) -> Result<(Option<String>, String), RequestError> {
+    let target = target.split('#').next().unwrap_or_default();
     if target.starts_with('/') || target == "*" {
         return Ok((None, target.to_owned()));
     }
     let Some((scheme, rest)) = target.split_once("://") else {
         return Err(RequestError::RequestLine);
     };
-    if !scheme.eq_ignore_ascii_case("http") {
+    if !["http", "ws"]
+        .iter()
+        .any(|s| scheme.eq_ignore_ascii_case(s))
+    {
         return Err(RequestError::Scheme);
     }
     let at = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -186,108 +250,45 @@ fn split_target(target: &str) -> Result<(Option<String>, String), RequestError> 
 
 fn split_authority(text: &str, default: u16) -> Result<(String, u16), RequestError> {
     let host = text.rsplit_once('@').map_or(text, |(_, h)| h);
-    match host.split_once(':') {
-        Some((host, port)) => {
-            let port = port.parse().map_err(|_| RequestError::RequestLine)?;
-            Ok((host.to_owned(), port))
+    let (host, port) = match host.split_once(':') {
+        None | Some((_, "")) => (host.trim_end_matches(':'), default),
+        Some((host, port)) if port.bytes().all(|c| c.is_ascii_digit()) => {
+            let port = port.parse().ok().filter(|p| *p > 0);
+            (host, port.ok_or(RequestError::RequestLine)?)
         }
-        None => Ok((host.to_owned(), default)),
+        Some(_) => return Err(RequestError::RequestLine),
+    };
+    if host.is_empty() {
+        return Err(RequestError::NoHost);
     }
+    Ok((host.to_owned(), port))
 }
 
-fn body_length(head: &Head) -> Result<u64, RequestError> {
-    if head.count("transfer-encoding") > 0 || head.count("content-length") > 1 {
+/// Anything that two readers could read in two ways is refused (RFC 9112 section 6.3).
+fn framing(head: &Head, version: Version) -> Result<Framing, RequestError> {
+    let lengths = head.count("content-length");
+    if head.count("transfer-encoding") > 0 {
+        let chunked = head.get("transfer-encoding");
+        let plain = chunked.is_some_and(|c| c.eq_ignore_ascii_case("chunked"));
+        let once = head.count("transfer-encoding") == 1;
+        return if plain && once && lengths == 0 && version == Version::V11 {
+            Ok(Framing::Chunked)
+        } else {
+            Err(RequestError::Length)
+        };
+    }
+    if lengths > 1 {
         return Err(RequestError::Length);
     }
     match head.get("content-length") {
-        Some(n) if n.bytes().all(|c| c.is_ascii_digit()) => {
-            n.parse().map_err(|_| RequestError::Length)
+        Some(n) if !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()) => {
+            let n = n.parse().map_err(|_| RequestError::Length)?;
+            Ok(Framing::Length(n))
         }
         Some(_) => Err(RequestError::Length),
-        None => Ok(0),
+        None => Ok(Framing::Length(0)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filter(text: &str, fixed: Option<(&str, u16)>) -> Result<Request, RequestError> {
-        Request::filter(Head::parse(text.as_bytes()).unwrap().unwrap().0, fixed)
-    }
-
-    const BROWSER: &str = "GET http://Site.i2p/p?q HTTP/1.1\r\nHost: Site.i2p\r\n\
-        User-Agent: Browser/1\r\nAccept: x\r\nAccept-Language: tlh\r\nReferer: http://a.i2p/\r\n\
-        Cookie: c=1\r\nX-Private: 1\r\nConnection: keep-alive, X-Private\r\n\r\n";
-
-    #[test]
-    fn identifying_headers_do_not_travel() {
-        let r = filter(BROWSER, None).unwrap();
-        assert_eq!((r.host.as_str(), r.port), ("site.i2p", 80));
-        let sent = String::from_utf8(r.to_bytes("b.b32.i2p")).unwrap();
-        assert_eq!(
-            sent,
-            "GET /p?q HTTP/1.1\r\nHost: b.b32.i2p\r\nCookie: c=1\r\n\
-             User-Agent: MYOB/6.66 (AN/ON)\r\nAccept-Encoding: identity;q=1, *;q=0\r\n\
-             Connection: close\r\n\r\n"
-        );
-    }
-
-    #[test]
-    fn a_transparent_request_is_the_same_as_an_explicit_one() {
-        let direct = BROWSER.replace("http://Site.i2p/", "/");
-        let a = filter(BROWSER, None).unwrap().to_bytes("b.b32.i2p");
-        let b = filter(&direct, Some(("site.i2p", 80)))
-            .unwrap()
-            .to_bytes("b.b32.i2p");
-        assert_eq!(a, b);
-    }
-
-    #[test]
-    fn refusals() {
-        let cases = [
-            ("GET / HTTP/1.1\r\n\r\n", RequestError::NoHost),
-            (
-                "GET http://example.com/ HTTP/1.1\r\n\r\n",
-                RequestError::NotI2p,
-            ),
-            ("GET https://a.i2p/ HTTP/1.1\r\n\r\n", RequestError::Scheme),
-            ("GET /\r\n\r\n", RequestError::RequestLine),
-            (
-                "GET / HTTP/2\r\nHost: a.i2p\r\n\r\n",
-                RequestError::RequestLine,
-            ),
-            (
-                "GET / HTTP/1.1\r\nHost: a.i2p\r\nHost: b.i2p\r\n\r\n",
-                RequestError::NoHost,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a.i2p\r\nTransfer-Encoding: chunked\r\n\r\n",
-                RequestError::Length,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a.i2p\r\nContent-Length: -1\r\n\r\n",
-                RequestError::Length,
-            ),
-            (
-                "CONNECT example.com:443 HTTP/1.1\r\n\r\n",
-                RequestError::NotI2p,
-            ),
-        ];
-        for (text, error) in cases {
-            assert_eq!(filter(text, None).unwrap_err(), error, "{text}");
-        }
-    }
-
-    #[test]
-    fn bodies_and_tunnels() {
-        let r = filter(
-            "POST http://a.i2p HTTP/1.0\r\nContent-Length: 7\r\n\r\n",
-            None,
-        )
-        .unwrap();
-        assert_eq!(r.kind, RequestKind::Message { body: 7 });
-        let r = filter("CONNECT a.i2p:6667 HTTP/1.1\r\n\r\n", None).unwrap();
-        assert_eq!((r.kind, r.port), (RequestKind::Tunnel, 6667));
-    }
-}
+mod tests;

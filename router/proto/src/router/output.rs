@@ -62,6 +62,34 @@ pub enum LinkCmd {
     TransitLimit(u64),
 }
 
+/// What the router lacks first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A clock that can be right.
+    Clock,
+    /// Routers of the network.
+    Routers,
+    /// A link with any of them.
+    Peers,
+    /// Tunnels of the client's destination.
+    Tunnels,
+}
+
+/// What is missing before any stream can open, and what is there so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// What is missing.
+    pub missing: Missing,
+    /// RouterInfos known.
+    pub routers: usize,
+    /// Routers with a link.
+    pub peers: usize,
+    /// Outbound tunnels of the client's destination.
+    pub outbound: usize,
+    /// Its inbound tunnels.
+    pub inbound: usize,
+}
+
 /// Why a client's stream was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -69,8 +97,8 @@ pub enum Refusal {
     BadName,
     /// Not in the address book.
     UnknownName,
-    /// No tunnels of our own yet.
-    NotReady,
+    /// The router itself is not ready for anybody; whether the site is there is not known.
+    NotReady(Readiness),
     /// The network has no LeaseSet of the destination.
     NoLeaseSet,
     /// The LeaseSet has no key or lease that can be used.
@@ -79,6 +107,8 @@ pub enum Refusal {
     NoAnswer,
     /// The destination refused the stream.
     Rejected,
+    /// The destination took the stream, then ended it without a byte.
+    Empty,
     /// A local limit on streams or destinations is reached.
     Limit,
     /// The router is shutting down.

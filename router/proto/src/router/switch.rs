@@ -5,6 +5,7 @@ mod dests;
 mod garlic;
 mod links;
 mod netdb;
+mod readiness;
 mod tunnels;
 
 use super::Router;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::listen::chunked::Chunked;
 use ramson_proto::router::input::ClientId;
+use ramson_proto::router::output::{Missing, Readiness};
 use std::io;
 use tokio::io::duplex;
 use tokio::net::TcpStream;
@@ -108,6 +109,14 @@ impl Local for Plain {
     }
 }
 
+const READINESS: Readiness = Readiness {
+    missing: Missing::Tunnels,
+    routers: 1,
+    peers: 1,
+    outbound: 0,
+    inbound: 0,
+};
+
 const GET: &str = "GET http://site.i2p/ HTTP/1.1\r\nHost: site.i2p\r\n\r\n";
 
 #[test]
@@ -115,10 +124,11 @@ fn each_refusal_has_its_page() {
     let cases = [
         (Refusal::BadName, false, "400"),
         (Refusal::UnknownName, false, "404"),
-        (Refusal::NotReady, true, "503"),
+        (Refusal::NotReady(READINESS), true, "503"),
         (Refusal::NoLeaseSet, true, "504"),
         (Refusal::NoAnswer, true, "504"),
         (Refusal::Rejected, true, "502"),
+        (Refusal::Empty, true, "502"),
         (Refusal::Limit, false, "503"),
     ];
     for (why, resolved, code) in cases {
@@ -129,7 +139,12 @@ fn each_refusal_has_its_page() {
         );
         assert!(explicit.contains("Content-Security-Policy: default-src 'none'"));
         let refresh = explicit.contains("\r\nRefresh: ");
-        let again = [Refusal::NotReady, Refusal::NoLeaseSet, Refusal::Limit];
+        let again = [
+            Refusal::NotReady(READINESS),
+            Refusal::NoLeaseSet,
+            Refusal::Empty,
+            Refusal::Limit,
+        ];
         assert_eq!(refresh, again.contains(&why), "{why:?}");
         let fixed = Some(("site.i2p", 80));
         let transparent = GET.replace("http://site.i2p/", "/");
@@ -289,4 +304,144 @@ fn a_browser_that_half_closes_gets_its_answer() {
         browser.read_to_end(&mut got).await.unwrap();
         assert!(got.ends_with(b"some bytes"));
     });
+}
+
+/// What the site sees and the browser gets when the browser sends these bytes and the site answers.
+fn exchanged(request: &str, fixed: Option<(&str, u16)>, answer: &[u8]) -> (String, String) {
+    let (mut seen, mut got) = (Vec::new(), Vec::new());
+    local(async {
+        let (mut cmds, registry) = core();
+        let (client, ours) = duplex(262_144);
+        let mut client = Chunked::new(client, Vec::new());
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.flush().await.unwrap();
+        let serve = exchange(
+            Chunked::new(ours, Vec::new()),
+            &registry,
+            b"t".to_vec(),
+            fixed,
+        );
+        let core = async {
+            let (id, _) = resolve(&mut cmds, &registry).await;
+            let Some(ClientCmd::Data { bytes, .. }) = cmds.recv().await else {
+                panic!("nothing is sent");
+            };
+            seen = bytes;
+            tell(&registry, id, answer);
+            assert!(registry.dispatch(ClientEvent::Finished { id }));
+            while cmds.recv().await.is_some() {}
+        };
+        let read = async {
+            client.read_to_end(&mut got).await.unwrap();
+            client.shutdown().await.unwrap();
+        };
+        tokio::select! {
+            _ = async { tokio::join!(serve, read) } => {}
+            () = core => {}
+        }
+    });
+    (
+        String::from_utf8(seen).unwrap(),
+        String::from_utf8(got).unwrap(),
+    )
+}
+
+const ORIGIN: &str = "Origin: http://site.i2p\r\nSec-CH-UA: \"x\"\r\n";
+
+#[test]
+fn both_ways_to_a_site_filter_both_directions_alike() {
+    let b32 = dest().b32();
+    let answer = format!("HTTP/1.1 302 F\r\nLocation: http://{b32}/y\r\nContent-Length: 0\r\n\r\n");
+    let explicit = format!("GET http://site.i2p/x HTTP/1.1\r\nHost: site.i2p\r\n{ORIGIN}\r\n");
+    let direct = format!("GET /x HTTP/1.1\r\nHost: site.i2p\r\n{ORIGIN}\r\n");
+    let inside = format!("CONNECT site.i2p:80 HTTP/1.1\r\nHost: site.i2p:80\r\n\r\n{direct}");
+    let first = exchanged(&explicit, None, answer.as_bytes());
+    assert!(first.0.contains(&format!("\r\nHost: {b32}\r\n")));
+    assert!(first.0.contains(&format!("\r\nOrigin: http://{b32}\r\n")));
+    assert!(!first.0.contains("Sec-CH") && !first.0.contains("site.i2p"));
+    assert!(first.1.contains("\r\nLocation: http://site.i2p/y\r\n"));
+    let fixed = Some(("site.i2p", 80));
+    assert_eq!(exchanged(&direct, fixed, answer.as_bytes()), first);
+    // A browser's way to open a WebSocket through a proxy.
+    let tunnelled = exchanged(&inside, None, answer.as_bytes());
+    let greeted = format!("HTTP/1.1 200 Connection established\r\n\r\n{}", first.1);
+    assert_eq!(tunnelled, (first.0, greeted));
+}
+
+#[test]
+fn a_web_server_that_is_down_has_its_own_page() {
+    let (_, got) = exchanged(GET, None, b"");
+    assert!(got.starts_with("HTTP/1.1 502 "), "{got}");
+    assert!(got.contains("web server is down") && got.contains("<dd>site.i2p</dd>"));
+}
+
+#[test]
+fn a_redirect_out_of_i2p_is_a_page_that_says_where() {
+    let answer = b"HTTP/1.1 301 M\r\nLocation: http://192.168.1.1/admin?<x>\r\n\r\n";
+    for fixed in [None, Some(("site.i2p", 80))] {
+        let (_, got) = exchanged(GET, fixed, answer);
+        assert!(got.starts_with("HTTP/1.1 403 "), "{got}");
+        assert!(got.contains("http://192.168.1.1/admin?&lt;x&gt;") && !got.contains("Location"));
+    }
+}
+
+#[test]
+fn an_answer_above_our_limit_blames_the_limit() {
+    let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(2000));
+    let (_, got) = exchanged(GET, None, answer.as_bytes());
+    assert!(got.starts_with("HTTP/1.1 502 "), "{got}");
+    assert!(got.contains("this router&#39;s limit") || got.contains("this router's limit"));
+    let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(500));
+    let (_, got) = exchanged(GET, None, answer.as_bytes());
+    assert!(got.starts_with("HTTP/1.1 200 OK\r\nA: b\r\n"), "{got}");
+}
+
+#[test]
+fn a_continue_reaches_who_waits_for_it() {
+    let put = "PUT http://site.i2p/ HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    let answer = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n";
+    let (seen, got) = exchanged(put, None, answer);
+    assert!(seen.contains("\r\nExpect: 100-continue\r\n"), "{seen}");
+    assert!(
+        got.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n"),
+        "{got}"
+    );
+    // A page may follow it, too.
+    let (_, got) = exchanged(put, None, b"HTTP/1.1 100 Continue\r\n\r\nnonsense");
+    assert!(
+        got.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 502 "),
+        "{got}"
+    );
+}
+
+#[test]
+fn names_that_cannot_be_are_bad_names_and_not_foreign_ones() {
+    for name in ["my_site.i2p", "x-.i2p"] {
+        for (request, fixed) in [
+            (format!("GET http://{name}/ HTTP/1.1\r\n\r\n"), None),
+            (
+                format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n"),
+                Some((name, 80)),
+            ),
+        ] {
+            let got = page(&request, fixed, Refusal::Closing, false);
+            assert!(got.starts_with("HTTP/1.1 400 "), "{got}");
+            assert!(got.contains("not an I2P name") && !got.contains("not a name under"));
+        }
+    }
+}
+
+#[test]
+fn a_head_request_is_answered_without_a_body() {
+    for why in [Refusal::NoAnswer, Refusal::Limit] {
+        let got = page(&GET.replace("GET", "HEAD"), None, why, true);
+        assert!(got.ends_with("\r\n\r\n") && !got.contains("<html"), "{got}");
+    }
+    let got = page(
+        "HEAD http://x-.i2p/ HTTP/1.1\r\n\r\n",
+        None,
+        Refusal::Limit,
+        true,
+    );
+    assert!(got.ends_with("\r\n\r\n") && !got.contains("<html"), "{got}");
 }

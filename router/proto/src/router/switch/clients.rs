@@ -11,7 +11,7 @@ use crate::tunnel::PoolId;
 use crate::wire::hash::DestHash;
 use core::time::Duration;
 
-/// A stream may wait this long for tunnels and for a LeaseSet.
+/// A stream may wait this long for a LeaseSet; lookups end before.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 impl Router {
@@ -64,6 +64,7 @@ impl Router {
             finished: false,
             remote_finished: false,
             open: false,
+            heard: false,
         };
         self.clients.insert(id, client);
         self.tell(ClientEvent::Resolved { id, dest });
@@ -92,7 +93,12 @@ impl Router {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let (pool, to, port, since) = (client.pool, client.dest, client.port, client.since);
+        let (pool, to, port) = (client.pool, client.dest, client.port);
+        let waited = now.mono.since(client.since);
+        let missing = self.readiness(now, pool);
+        if let Some(r) = missing.filter(|r| waited >= self.patience(now, r.missing)) {
+            return self.refuse(id, Refusal::NotReady(r));
+        }
         let Some(dest) = self.dests.get_mut(&pool) else {
             return self.refuse(id, Refusal::Closing);
         };
@@ -101,8 +107,8 @@ impl Router {
         }
         let ready = dest.prepare(now, to) && self.tunnels.outbound(pool).next().is_some();
         if !ready {
-            if now.mono.since(since) > WAIT_MAX {
-                self.refuse(id, Refusal::NotReady);
+            if waited > WAIT_MAX {
+                self.refuse(id, Refusal::NoLeaseSet);
             }
             return;
         }
@@ -201,6 +207,9 @@ impl Router {
             }
             StreamEvent::Data { id, bytes } => {
                 if let Some(id) = self.clients.id_of(pool, id) {
+                    if let Some(c) = self.clients.get_mut(id) {
+                        c.heard = true;
+                    }
                     self.tell(ClientEvent::Data { id, bytes });
                 }
             }
@@ -215,7 +224,7 @@ impl Router {
                     self.clients.remove(id);
                 }
             }
-            StreamEvent::Reset { id, why } => self.stream_reset(pool, id, why),
+            StreamEvent::Reset { id, why } => self.stream_reset(now, pool, id, why),
             StreamEvent::Progress { .. }
             | StreamEvent::Stalled { .. }
             | StreamEvent::Unanswered { .. } => {}
@@ -237,6 +246,7 @@ impl Router {
             finished: false,
             remote_finished: false,
             open: true,
+            heard: true,
         };
         self.clients.insert(id, client);
         self.clients.attach(id, stream);
@@ -263,19 +273,21 @@ impl Router {
         self.feed(now, id);
     }
 
-    fn stream_reset(&mut self, pool: PoolId, stream: StreamId, why: ResetWhy) {
+    /// A stream of which nothing was heard may still get a page, which needs the cause.
+    fn stream_reset(&mut self, now: Now, pool: PoolId, stream: StreamId, why: ResetWhy) {
         let Some(id) = self.clients.id_of(pool, stream) else {
             return;
         };
         let Some(client) = self.clients.remove(id) else {
             return;
         };
-        self.tell(if client.open {
+        self.tell(if client.heard {
             ClientEvent::Reset { id }
         } else {
             let why = match why {
+                ResetWhy::Peer if client.open => Refusal::Empty,
                 ResetWhy::Peer => Refusal::Rejected,
-                _ => Refusal::NoAnswer,
+                _ => self.cause(now, pool, Refusal::NoAnswer),
             };
             ClientEvent::Refused { id, why }
         });
@@ -288,13 +300,14 @@ impl Router {
                 continue;
             };
             match client.stream {
-                None => self.refuse(id, Refusal::NoLeaseSet),
+                None => {
+                    let why = self.cause(now, pool, Refusal::NoLeaseSet);
+                    self.refuse(id, why);
+                }
                 Some(_) if !client.open => {
                     self.client_reset(now, id);
-                    self.tell(ClientEvent::Refused {
-                        id,
-                        why: Refusal::NoAnswer,
-                    });
+                    let why = self.cause(now, pool, Refusal::NoAnswer);
+                    self.tell(ClientEvent::Refused { id, why });
                 }
                 Some(_) => {}
             }
