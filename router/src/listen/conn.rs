@@ -81,6 +81,7 @@ impl Registry {
 pub const fn event_id(event: &ClientEvent) -> ClientId {
     match event {
         ClientEvent::Resolved { id, .. }
+        | ClientEvent::NotReady { id, .. }
         | ClientEvent::Opened { id }
         | ClientEvent::Refused { id, .. }
         | ClientEvent::Incoming { id, .. }

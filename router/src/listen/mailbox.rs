@@ -2,7 +2,7 @@
 //! bounded by bytes and not by how finely the remote cut them.
 
 use ramson_proto::router::input::ClientId;
-use ramson_proto::router::output::{ClientEvent, Refusal};
+use ramson_proto::router::output::{ClientEvent, Readiness, Refusal};
 use ramson_proto::wire::hash::DestHash;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,6 +18,7 @@ const PIECE: usize = 16 * 1024;
 #[derive(Default)]
 struct State {
     resolved: Option<DestHash>,
+    lacks: Option<Readiness>,
     credit: usize,
     opened: bool,
     data: VecDeque<Vec<u8>>,
@@ -46,6 +47,7 @@ impl Mailbox {
         let s = &mut *state.borrow_mut();
         match event {
             ClientEvent::Resolved { dest, .. } => s.resolved = Some(dest),
+            ClientEvent::NotReady { readiness, .. } => s.lacks = Some(readiness),
             ClientEvent::Credit { n, .. } => s.credit += n,
             ClientEvent::Opened { .. } => s.opened = true,
             ClientEvent::Data { bytes, .. } => {
@@ -98,6 +100,9 @@ impl State {
     fn next(&mut self, id: ClientId, data: bool) -> Option<ClientEvent> {
         if let Some(dest) = self.resolved.take() {
             return Some(ClientEvent::Resolved { id, dest });
+        }
+        if let Some(readiness) = self.lacks.take() {
+            return Some(ClientEvent::NotReady { id, readiness });
         }
         let n = std::mem::take(&mut self.credit);
         if n > 0 {

@@ -209,6 +209,11 @@ impl<S: Local> Pump<S> {
     async fn on_event(&mut self, event: Option<ClientEvent>) -> Option<End> {
         match event {
             Some(ClientEvent::Credit { n, .. }) => self.credit += n,
+            Some(ClientEvent::NotReady { readiness, .. }) => {
+                // Other protocols have no pages: their clients wait.
+                let page = matches!(self.filter, Filter::Http(_)) && !self.answered;
+                return page.then_some(End::Refused(Refusal::NotReady(readiness)));
+            }
             Some(ClientEvent::Opened { .. }) => {
                 self.filter.opened();
                 return self.greet().await;

@@ -170,7 +170,9 @@ impl Apps {
                 }
                 Vec::new()
             }
-            ClientEvent::Opened { .. } | ClientEvent::Resolved { .. } => Vec::new(),
+            ClientEvent::Opened { .. }
+            | ClientEvent::Resolved { .. }
+            | ClientEvent::NotReady { .. } => Vec::new(),
         }
     }
 

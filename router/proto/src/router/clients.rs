@@ -33,6 +33,8 @@ pub struct Client {
     pub remote_finished: bool,
     /// The client was told that it is open.
     pub open: bool,
+    /// The client was told that the router is not ready.
+    pub warned: bool,
     /// Bytes of the far side came.
     pub heard: bool,
 }

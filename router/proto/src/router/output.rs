@@ -125,6 +125,13 @@ pub enum ClientEvent {
         /// What the name names.
         dest: DestHash,
     },
+    /// The stream waits for the router itself, and will for a while: who shows pages may show one.
+    NotReady {
+        /// The stream.
+        id: ClientId,
+        /// What is missing.
+        readiness: Readiness,
+    },
     /// The stream is open; data may have been accepted before.
     Opened {
         /// The stream.

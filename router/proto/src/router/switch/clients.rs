@@ -11,7 +11,7 @@ use crate::tunnel::PoolId;
 use crate::wire::hash::DestHash;
 use core::time::Duration;
 
-/// A stream may wait this long for a LeaseSet; lookups end before.
+/// A stream may wait this long for tunnels and for a LeaseSet.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 impl Router {
@@ -65,6 +65,7 @@ impl Router {
             remote_finished: false,
             open: false,
             heard: false,
+            warned: false,
         };
         self.clients.insert(id, client);
         self.tell(ClientEvent::Resolved { id, dest });
@@ -95,9 +96,14 @@ impl Router {
         };
         let (pool, to, port) = (client.pool, client.dest, client.port);
         let waited = now.mono.since(client.since);
-        let missing = self.readiness(now, pool);
-        if let Some(r) = missing.filter(|r| waited >= self.patience(now, r.missing)) {
-            return self.refuse(id, Refusal::NotReady(r));
+        if !client.warned
+            && let Some(readiness) = self.readiness(now, pool)
+            && waited >= self.patience(now, readiness.missing)
+        {
+            if let Some(client) = self.clients.get_mut(id) {
+                client.warned = true;
+            }
+            self.tell(ClientEvent::NotReady { id, readiness });
         }
         let Some(dest) = self.dests.get_mut(&pool) else {
             return self.refuse(id, Refusal::Closing);
@@ -108,7 +114,8 @@ impl Router {
         let ready = dest.prepare(now, to) && self.tunnels.outbound(pool).next().is_some();
         if !ready {
             if waited > WAIT_MAX {
-                self.refuse(id, Refusal::NoLeaseSet);
+                let why = self.cause(now, pool, Refusal::NoLeaseSet);
+                self.refuse(id, why);
             }
             return;
         }
@@ -247,6 +254,7 @@ impl Router {
             remote_finished: false,
             open: true,
             heard: true,
+            warned: false,
         };
         self.clients.insert(id, client);
         self.clients.attach(id, stream);

@@ -43,7 +43,7 @@ impl Router {
         })
     }
 
-    /// How long a client waits for what is missing before it is told.
+    /// How long a client waits for what is missing before it is told so.
     pub(super) fn patience(&self, now: Now, missing: Missing) -> Duration {
         let young = now.mono.since(self.started) < STARTING;
         match missing {

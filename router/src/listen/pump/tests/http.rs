@@ -1,6 +1,7 @@
 //! Exchanges of HTTP: heads, bodies, upgrades, and the time they may take.
 
 use super::*;
+use ramson_proto::router::output::{Missing, Readiness};
 
 const ANSWER: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n\
     HTTP/1.1 200 OK\r\nAlt-Svc: x\r\nContent-Length: 4\r\n\r\nbody";
@@ -251,5 +252,32 @@ fn a_chunked_answer_that_is_cut_is_a_cut_to_an_old_client() {
         core.finished();
         assert_eq!(pump.await.unwrap(), End::Reset);
         assert!(is_cut(&mut client).await);
+    });
+}
+
+#[test]
+fn a_router_that_is_not_ready_is_a_page_at_once_and_a_wait_to_others() {
+    let readiness = Readiness {
+        missing: Missing::Peers,
+        routers: 5,
+        peers: 0,
+        outbound: 0,
+        inbound: 0,
+    };
+    local(async {
+        let mut core = Core::new();
+        let (_client, pump) = core.http(b"");
+        core.tell(ClientEvent::NotReady { id: ID, readiness });
+        let why = Refusal::NotReady(readiness);
+        assert_eq!(pump.await.unwrap(), End::Refused(why));
+        core.expect_reset().await;
+    });
+    local(async {
+        let mut core = Core::new();
+        let (mut client, _pump) = core.raw();
+        core.tell(ClientEvent::NotReady { id: ID, readiness });
+        core.expect_nothing().await;
+        core.data(b"later");
+        client.read_exact(&mut [0; 5]).await.unwrap();
     });
 }
