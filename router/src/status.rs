@@ -136,6 +136,8 @@ fn transit(t: &mut Text, s: &Snapshot, status: &LinkStatus) {
     t.line("transit.not_installed", shard.not_installed);
     t.line("transit.dropped", shard.drops.total());
     t.line("transit.dropped.limit", shard.drops.limit);
+    t.line("transit.dropped.share", shard.drops.share);
+    t.line("transit.dropped.expired", shard.drops.expired);
 }
 
 fn bandwidth(t: &mut Text, status: &LinkStatus) {
@@ -146,6 +148,8 @@ fn bandwidth(t: &mut Text, status: &LinkStatus) {
     t.line("links.inbound", links.inbound);
     t.line("links.outbound", links.outbound);
     t.line("links.failed", links.failed_in + links.failed_out);
+    t.line("links.refused", links.refused);
+    t.line("links.flooded", links.flooded);
 }
 
 /// Resident memory of this process in KiB; 0 where the kernel does not say.

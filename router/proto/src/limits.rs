@@ -70,13 +70,13 @@ pub const LINK_DIALS_ANSWERS: usize = 64;
 pub const LINK_PENDING_PER_IP: usize = 8;
 /// The same of one block (an IPv4 /24, an IPv6 /48).
 pub const LINK_PENDING_PER_BLOCK: usize = 32;
-/// Established inbound links of one host: a 64th of all, or so many. Above, an idle one of the same
-/// host gives way, or the new one is refused.
+/// Established inbound links of one host: a 64th of all, or so many. Above, an idle one of the
+/// same host gives way, or the new one is refused.
 pub const LINKS_PER_IP_MIN: usize = 8;
 /// The same of one block: a 16th of all, or so many.
 pub const LINKS_PER_BLOCK_MIN: usize = 32;
-/// Hosts and blocks whose connections are remembered; some of the oldest that are not connected are
-/// forgotten.
+/// Hosts and blocks whose connections are remembered; some of the oldest that are not connected
+/// are forgotten.
 pub const LINK_GUARD_SOURCES: usize = 8192;
 /// Routers whose messages to the router itself are metered; the one quiet for longest is forgotten.
 pub const LINK_METERED: usize = 2048;
@@ -97,6 +97,9 @@ const _: () = assert!(LINK_GUARD_SOURCES > 8 * LINK_PENDING_MAX);
 /// How long a transit hop is carried: the life of a tunnel and a minute of grace.
 pub const HOP_LIFE: Duration = Duration::from_secs(660);
 const _: () = assert!(HOP_LIFE.as_secs() >= 600);
+/// Bytes of the replay filter of transit at most. They are used when there were as many cells;
+/// above (about 16 MB/s of transit) cells are remembered for less than a tunnel's life.
+pub const REPLAY_BYTES: usize = 64 * 1024 * 1024;
 /// How far past its expiration a relayed message is still sent on; clocks differ.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 

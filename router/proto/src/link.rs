@@ -213,6 +213,9 @@ impl Links {
         remote: SocketAddr,
     ) -> Option<SocketId> {
         let ip = remote.ip();
+        if self.guard.is_full() {
+            self.end_slowest(now);
+        }
         if !self.guard.accept(now.mono, ip) {
             self.stats.refused += 1;
             return None;

@@ -35,7 +35,8 @@ impl Links {
             return self.no_link(now, &peer, LinkDown::NoAddress);
         };
         let class = self.waiting.class(now.mono, &peer);
-        if !self.has_room_to_dial(now, class) || !self.has_room_for_link(now, rng, class) {
+        let taken = !is_own(class) && self.is_host_taken(now, first.socket.ip());
+        if taken || !self.has_room_to_dial(now, class) || !self.has_room_for_link(now, rng, class) {
             return self.no_link(now, &peer, LinkDown::NoRoom);
         }
         self.connect(now, peer, class, first, addresses);
@@ -50,6 +51,15 @@ impl Links {
             Class::Answer => !full && same < limits::LINK_DIALS_ANSWERS,
             Class::Own | Class::Control => !full || self.displace_dial(now),
         }
+    }
+
+    /// Whether others have us dial this host already, or did in vain a moment ago.
+    fn is_host_taken(&self, now: Now, host: IpAddr) -> bool {
+        let to_host = |d: &Dial| {
+            let remote = self.conns.get(&d.socket).map(|c| c.remote.ip());
+            remote == Some(host)
+        };
+        self.dials.values().any(to_host) || self.waiting.is_host_paused(now.mono, host)
     }
 
     fn displace_dial(&mut self, now: Now) -> bool {
@@ -129,6 +139,7 @@ impl Links {
         let State::Connecting { peer, mut rest, .. } = conn.state else {
             return;
         };
+        self.waiting.host_failed(now.mono, conn.remote.ip());
         let class = self.dials.remove(&peer).map_or(Class::Control, |d| d.class);
         match rest.pop() {
             Some(next) => self.connect(now, peer, class, next, rest),
@@ -185,6 +196,7 @@ impl Links {
         };
         if let State::Connecting { peer, .. } | State::Dialling { peer, .. } = conn.state {
             self.dials.remove(&peer);
+            self.waiting.host_failed(now.mono, conn.remote.ip());
             self.stats.failed_out += 1;
             self.no_link(now, &peer, why);
         }

@@ -131,9 +131,14 @@ impl Guard {
         }
     }
 
+    /// Whether as many handshakes are unfinished as there may be.
+    pub const fn is_full(&self) -> bool {
+        self.pending >= limits::LINK_PENDING_MAX
+    }
+
     /// Whether a connection is accepted; if so, [`Guard::done`] must follow once.
     pub fn accept(&mut self, now: Instant, addr: IpAddr) -> bool {
-        if self.pending >= limits::LINK_PENDING_MAX {
+        if self.is_full() {
             return false;
         }
         let admitted = SCOPES.iter().all(|scope| {

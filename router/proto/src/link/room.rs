@@ -1,9 +1,9 @@
 //! Who gives way when there are enough links: in all, of one host, of one block of addresses.
 
-use super::conn::State;
+use super::conn::{HANDSHAKE, State};
 use super::guard::Source;
 use super::ntcp2::reason;
-use super::{Links, SocketId};
+use super::{Links, LinksOutput, SocketId};
 use crate::rng::Rng;
 use crate::router::input::LinkDown;
 use crate::time::Now;
@@ -15,7 +15,30 @@ use std::net::IpAddr;
 /// A link that carried no message for this long, and that our own tunnels do not need, gives way to
 /// a new one.
 const GIVES_WAY: Duration = Duration::from_secs(15);
+/// A handshake that goes on for this long gives way when there are too many.
+const SLOW: Duration = Duration::from_secs(2);
+
 impl Links {
+    /// Ends the unfinished handshake that gives the least hope: one that failed, or the oldest that
+    /// is slow.
+    pub(super) fn end_slowest(&mut self, now: Now) {
+        let slow = now.mono + HANDSHAKE - SLOW;
+        let hopeless = self.conns.iter().filter_map(|(s, conn)| match conn.state {
+            State::Tarpit { .. } => Some((false, conn.timer, *s)),
+            State::Answering(_) if conn.timer <= slow => Some((true, conn.timer, *s)),
+            _ => None,
+        });
+        let Some((unfinished, _, s)) = hopeless.min() else {
+            return;
+        };
+        if unfinished {
+            self.out.push_back(LinksOutput::Close { socket: s });
+            self.answer_failed(s);
+        } else {
+            self.close(s);
+        }
+    }
+
     /// Whether a caller from here could get a link now.
     pub(super) fn may_become_link(&self, now: Now, ip: IpAddr) -> bool {
         let crowded = self.guard.crowded(ip);

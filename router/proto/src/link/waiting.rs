@@ -14,6 +14,7 @@ use crate::wire::hash::RouterHash;
 use crate::wire::i2np::Message;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
 /// How long messages wait for somebody to dial.
 const WAIT: Duration = Duration::from_secs(5);
@@ -21,6 +22,8 @@ const WAIT: Duration = Duration::from_secs(5);
 const WAIT_DIAL: Duration = Duration::from_secs(10);
 /// After a dial failed, messages alone cause no other one for this time.
 const PAUSE: Duration = Duration::from_secs(5);
+/// After a dial to a host failed, others cause no other one for this time.
+const PAUSE_HOST: Duration = Duration::from_secs(20);
 /// A router that others wanted may still be found for so long.
 const LATE: Duration = Duration::from_secs(60);
 /// Routers that one router's transit makes us look for in a second, and at once.
@@ -102,6 +105,8 @@ pub struct Waiting {
     /// When a dial failed or the router was not found, and up to which class that is a reason to
     /// wait.
     failed: BTreeMap<RouterHash, (Instant, Class)>,
+    /// Where a dial for others failed.
+    hosts: BTreeMap<IpAddr, Instant>,
     /// What was asked for and did not come in time, in vain until now.
     late: BTreeMap<RouterHash, (Instant, Class)>,
     per_cause: PerPeer,
@@ -114,6 +119,7 @@ impl Default for Waiting {
         Self {
             targets: BTreeMap::new(),
             failed: BTreeMap::new(),
+            hosts: BTreeMap::new(),
             late: BTreeMap::new(),
             per_cause: PerPeer::new(PER_CAUSE, limits::LINK_CAUSES),
             transit: Meter::new(TRANSIT),
@@ -237,6 +243,24 @@ impl Waiting {
     pub fn is_paused(&self, now: Instant, to: &RouterHash, class: Class) -> bool {
         let failed = self.failed.get(to);
         failed.is_some_and(|(at, up_to)| now.since(*at) < PAUSE && class <= *up_to)
+    }
+
+    /// A dial to this host failed. When there are [`limits::LINK_WAIT_TARGETS`] of them lately, one
+    /// is forgotten.
+    pub fn host_failed(&mut self, now: Instant, host: IpAddr) {
+        self.hosts.retain(|_, at| now.since(*at) < PAUSE_HOST);
+        if self.hosts.len() >= limits::LINK_WAIT_TARGETS {
+            self.hosts.pop_first();
+        }
+        self.hosts.insert(host, now);
+    }
+
+    /// Whether others may not make us dial this host again so soon: with RouterInfos of their own
+    /// making they would have us attack it.
+    #[must_use]
+    pub fn is_host_paused(&self, now: Instant, host: IpAddr) -> bool {
+        let failed = self.hosts.get(&host);
+        failed.is_some_and(|at| now.since(*at) < PAUSE_HOST)
     }
 
     /// A dial to the router is under way: its messages wait longer.

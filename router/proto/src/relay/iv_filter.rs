@@ -47,6 +47,18 @@ impl IvFilter {
         bytes_max / 2 * 8 / BITS_PER_ENTRY
     }
 
+    /// Bytes for which [`Self::certain`] is at least `items`.
+    #[must_use]
+    pub const fn bytes_for(items: usize) -> usize {
+        items.saturating_mul(BITS_PER_ENTRY).div_ceil(8) * 2
+    }
+
+    /// Another bound of the memory; what is beyond it is given up when the newest generation is
+    /// full.
+    pub const fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     /// Remembers `item`; `false` when it was here before.
     pub fn insert(&mut self, now: Now, rng: &mut Rng, item: &[u8]) -> bool {
         let key = *self.key.get_or_insert_with(|| rng.array());

@@ -37,7 +37,7 @@ pub struct ShardLimits {
     pub hops: usize,
     /// Bytes per second of transit until [`Shard::set_transit_limit`] says otherwise.
     pub bytes_per_sec: u64,
-    /// Bytes of the replay filter.
+    /// Bytes of the replay filter at least; it has as many as the bandwidth asks for.
     pub filter_bytes: usize,
     /// Bytes of all endpoints' unfinished messages; above, the hop that holds most loses its own.
     pub fragment_bytes: usize,
@@ -114,7 +114,10 @@ impl Shard {
             hops: BTreeMap::new(),
             expiry: BTreeSet::new(),
             own: BTreeMap::new(),
-            filter: IvFilter::new(limits.filter_bytes, limits::HOP_LIFE),
+            filter: IvFilter::new(
+                filter_bytes(&limits, limits.bytes_per_sec),
+                limits::HOP_LIFE,
+            ),
             limit: Limit::new(limits.bytes_per_sec, limits.senders),
             held: 0,
             holders: BTreeSet::new(),
@@ -162,8 +165,10 @@ impl Shard {
     }
 
     /// Bytes per second that transit may use from now on.
-    pub const fn set_transit_limit(&mut self, bytes_per_sec: u64) {
+    pub fn set_transit_limit(&mut self, bytes_per_sec: u64) {
         self.limit.set_rate(bytes_per_sec);
+        let bytes = filter_bytes(&self.limits, bytes_per_sec);
+        self.filter.set_bytes_max(bytes);
     }
 
     /// Takes a message that `from` sent over its link. The answer is what the control plane has
@@ -424,6 +429,15 @@ impl Shard {
         self.outputs.push_back(output);
         Ok(())
     }
+}
+
+/// What the replay filter needs to remember all cells of a tunnel's life at this rate, up to
+/// [`limits::REPLAY_BYTES`].
+fn filter_bytes(limits: &ShardLimits, bytes_per_sec: u64) -> usize {
+    let seconds = limits::HOP_LIFE.as_secs() + 1;
+    let cells = bytes_per_sec.saturating_mul(seconds) / CELL as u64;
+    let bytes = IvFilter::bytes_for(usize::try_from(cells).unwrap_or(usize::MAX));
+    bytes.min(limits::REPLAY_BYTES).max(limits.filter_bytes)
 }
 
 fn is_stale(now: Now, expires: Date) -> bool {

@@ -107,9 +107,9 @@ impl Peers {
     }
 
     /// Whom to dial first after a start: routers that tried to reach us while we were away hold us
-    /// for unreachable for minutes (i2pd 2.56 `RouterProfile::Unreachable`: 8; Java `markReachable`:
-    /// until we make a link) and send us nothing, not even in tunnels that
-    /// are bound to us, unless there is a link, which brings them our new RouterInfo as well.
+    /// for unreachable for minutes (i2pd 2.56 `RouterProfile::Unreachable`: 8; Java
+    /// `markReachable`: until we make a link) and send us nothing, not even in tunnels that are
+    /// bound to us, unless there is a link, which brings them our new RouterInfo as well.
     #[must_use]
     pub fn to_return_to(&self, now: Now) -> VecDeque<RouterHash> {
         let max = crate::limits::RETURN_DIALS_MAX;

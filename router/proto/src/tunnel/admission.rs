@@ -39,11 +39,11 @@ const START_MINUTES: u32 = 1;
 const REMEMBERED: Duration =
     Duration::from_secs(60 * (AGE_MAX_MINUTES + AHEAD_MAX_MINUTES + 2) as u64);
 /// Bytes of the filter of seen requests, once there have been as many.
-const FILTER_BYTES: usize = 1024 * 1024;
+const FILTER_BYTES: usize = 2560 * 1024;
 /// Requests of all peers that are opened in a second, and at once.
 const OPENED: Rate = Rate {
-    per_sec: 100,
-    burst: 500,
+    per_sec: 400,
+    burst: 2000,
 };
 const _: () = assert!(
     IvFilter::certain(FILTER_BYTES) as u64 >= OPENED.per_sec * REMEMBERED.as_secs() + OPENED.burst

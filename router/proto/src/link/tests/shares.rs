@@ -264,3 +264,56 @@ fn what_waits_on_all_links_is_bounded() {
     w.run(SECOND * 60);
     assert_eq!((held(&w), w.nodes[0].conns.len()), (0, 0));
 }
+
+/// Whoever makes RouterInfos could have us connect to a third party at any rate.
+#[test]
+fn others_make_us_dial_no_host_twice_at_once_or_again_soon() {
+    let mut w = World::new(1);
+    let (links, mut rng) = (&mut w.nodes[0], Rng::from_number(1));
+    let dial = |links: &mut Links, rng: &mut Rng, now: Now, n: usize, cause: Cause| {
+        let info = world::config(NEIGHBOURS + n).1;
+        links.queue(now, info.hash(), cause, message(n as u32, 10));
+        links.handle_cmd(now, rng, LinkCmd::Dial(info));
+        let outputs = core::iter::from_fn(|| links.poll_output());
+        let connects = outputs.filter_map(|o| match o {
+            LinksOutput::Connect { socket, .. } => Some(socket),
+            _ => None,
+        });
+        connects.last()
+    };
+    let first = dial(links, &mut rng, w.now, 0, transit(1)).unwrap();
+    assert_eq!(dial(links, &mut rng, w.now, 1, transit(2)), None);
+    assert_eq!(
+        dial(links, &mut rng, w.now, 2, Cause::of(Class::Answer)),
+        None
+    );
+    assert!(dial(links, &mut rng, w.now, 3, Cause::of(Class::Own)).is_some());
+    links.handle_connected(w.now, &mut rng, first, false);
+    let later = w.now.after(SECOND * 19);
+    links.handle_timeout(later, &mut rng);
+    // Our own dial failed for time now.
+    let end = later.after(SECOND * 19);
+    assert_eq!(dial(links, &mut rng, end, 4, transit(1)), None);
+    let end = later.after(SECOND * 20);
+    assert!(dial(links, &mut rng, end, 5, transit(1)).is_some());
+}
+
+/// Eight blocks of addresses can hold all handshakes, but not keep others out.
+#[test]
+fn handshakes_that_stand_still_give_way() {
+    let mut w = World::new(2);
+    let mut rng = Rng::from_number(1);
+    let mut held = Vec::new();
+    for n in 0..limits::LINK_PENDING_MAX {
+        let from = SocketAddr::from(([198, 51, (n / 32) as u8, (n % 32) as u8], 9));
+        held.extend(w.nodes[0].handle_accepted(w.now, &mut rng, from));
+    }
+    assert_eq!(held.len(), limits::LINK_PENDING_MAX);
+    w.dial(1, 0);
+    assert!(!linked(&w, 1), "all are new");
+    w.run(SECOND * 3);
+    w.dial(1, 0);
+    assert!(linked(&w, 1));
+    assert!(!w.nodes[0].conns.contains_key(&held[0]));
+    assert_eq!(w.nodes[0].stats().pending, limits::LINK_PENDING_MAX - 1);
+}

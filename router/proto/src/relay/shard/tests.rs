@@ -555,3 +555,29 @@ fn small_messages_to_many_routers_are_metered() {
     assert_eq!(b.shard.stats().bytes_sent, sent as u64 * 16);
     assert!(b.drops().limit + b.drops().share > 100);
 }
+
+#[test]
+fn the_replay_filter_suffices_for_the_bandwidth() {
+    let limits = ShardLimits {
+        filter_bytes: 1024,
+        ..ShardLimits::default()
+    };
+    for rate in [64 * 1024, 1 << 20, 10 << 20] {
+        let cells = rate * limits::HOP_LIFE.as_secs() / CELL as u64 + rate / CELL as u64;
+        assert!(IvFilter::certain(filter_bytes(&limits, rate)) as u64 >= cells);
+    }
+    // All cells that pass in a tunnel's life at the limit, then each of them again.
+    let mut b = Bench::limited(limits, [hop(Role::Participant)]);
+    let rate = 64 * 1024;
+    b.shard.set_transit_limit(rate);
+    let bytes = filter_bytes(&limits, rate);
+    let mut filter = IvFilter::new(bytes, limits::HOP_LIFE);
+    let cells = rate * limits::HOP_LIFE.as_secs() / CELL as u64;
+    let at = |n: u64| start().after(Duration::from_micros(n * 1_000_000 * CELL as u64 / rate));
+    for n in 0..cells {
+        filter.insert(at(n), &mut b.rng, &n.to_be_bytes());
+    }
+    for n in 0..cells {
+        assert!(!filter.insert(at(cells), &mut b.rng, &n.to_be_bytes()));
+    }
+}

@@ -378,7 +378,7 @@ fn requests_of_all_peers_together_are_metered_before_they_are_opened() {
     let mut b = Bench::new(AdmissionLimits::default());
     let (message, _) = b.ask(&request(1));
     let mut opened = 0;
-    for n in 0..700u32 {
+    for n in 0..2500u32 {
         let mut from = RouterHash([3; 32]);
         from.0[..4].copy_from_slice(&n.to_be_bytes());
         let refused = b.admission.handle(now(), &mut b.rng, from, &message);

@@ -25,7 +25,8 @@ use core::time::Duration;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Age of a caller's RouterInfo that is accepted; i2pd takes none older (NETDB_MIN_EXPIRATION_TIMEOUT).
+/// Age of a caller's RouterInfo that is accepted; i2pd takes none older
+/// (`NETDB_MIN_EXPIRATION_TIMEOUT`).
 const INFO_AGE_MAX: Duration = Duration::from_secs(90 * 60);
 /// How far in the future its date may be.
 const INFO_AHEAD_MAX: Duration = Duration::from_secs(120);
