@@ -29,6 +29,7 @@ pub fn text(s: &Snapshot, links: &LinkStatus, shell: &ShellStatus) -> String {
     t.line("netdb.routers", s.routers);
     t.line("netdb.floodfills", s.floodfills);
     t.line("netdb.lease_sets", s.lease_sets);
+    t.line("netdb.refused", s.netdb_refused);
     t.line("netdb.published", u8::from(s.published));
     t.line("netdb.store", &shell.store);
     if let Some(why) = &shell.waiting {

@@ -1,6 +1,7 @@
-//! Signatures by type: Ed25519 made and verified, ECDSA verified
+//! Signatures by type: Ed25519 made and verified, ECDSA and DSA verified
 //! (i2p spec/common-structures, Signature; spec/cryptography).
 
+use super::legacy::dsa_sha1_verify;
 use crate::rng::Rng;
 use crate::wire::cert::SigType;
 use aws_lc_rs::signature::{
@@ -55,6 +56,7 @@ pub const fn can_verify(kind: SigType) -> bool {
             | SigType::EcdsaP256
             | SigType::EcdsaP384
             | SigType::EcdsaP521
+            | SigType::DsaSha1
     )
 }
 
@@ -64,7 +66,7 @@ pub const fn cost(kind: SigType) -> u32 {
     match kind {
         SigType::EcdsaP384 => 4,
         SigType::EcdsaP521 => 8,
-        SigType::DsaSha1 => 16,
+        SigType::DsaSha1 => 6,
         _ => 1,
     }
 }
@@ -88,6 +90,7 @@ pub fn verify(kind: SigType, key: &[u8], parts: &[&[u8]], signature: &[u8]) -> b
         SigType::EcdsaP256 => ecdsa(&ECDSA_P256_SHA256_FIXED, key, &message, signature),
         SigType::EcdsaP384 => ecdsa(&ECDSA_P384_SHA384_FIXED, key, &message, signature),
         SigType::EcdsaP521 => ecdsa(&ECDSA_P521_SHA512_FIXED, key, &message, signature),
+        SigType::DsaSha1 => dsa_sha1_verify(key, &message, signature),
         _ => false,
     }
 }

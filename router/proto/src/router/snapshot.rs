@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub floodfills: usize,
     /// LeaseSets kept as a floodfill.
     pub lease_sets: usize,
+    /// What others asked of the netDb and did not get, because they had had their share.
+    pub netdb_refused: u64,
     /// A floodfill has confirmed our newest RouterInfo.
     pub published: bool,
     /// Tunnels and builds.
@@ -71,6 +73,7 @@ impl Router {
             routers: self.netdb.router_count(),
             floodfills: self.netdb.floodfill_count(),
             lease_sets: self.netdb.lease_set_count(),
+            netdb_refused: self.netdb.refused(),
             published: self.netdb.is_published(Context::Router),
             tunnels: self.tunnels.stats(),
             transit_accepted: self.counters.transit_accepted,
