@@ -4,6 +4,7 @@
 mod rules;
 
 use ramson_proto::config::PoolConfig;
+use ramson_proto::router::own_info;
 use ramson_proto::trace::Level;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -87,8 +88,8 @@ section!(
     RouterSection {
         /// Floodfill duty.
         floodfill: bool = false,
-        /// Bandwidth class letter.
-        class: String = "O".to_owned(),
+        /// Bandwidth class letter, or `auto`.
+        class: String = "auto".to_owned(),
     }
 );
 section!(
@@ -250,11 +251,15 @@ impl ConfigFile {
         out
     }
 
-    /// The class letter.
+    /// The class letter; that of the limit of transit unless another one is set.
     #[must_use]
     pub fn class(&self) -> Option<char> {
+        if self.router.class == "auto" {
+            let limit = self.transit.kbytes_per_second.saturating_mul(1024);
+            return Some(own_info::class_for(limit));
+        }
         let mut chars = self.router.class.chars();
-        let letter = chars.next().filter(|c| "LMNOPX".contains(*c))?;
+        let letter = chars.next().filter(|c| "KLMNOPX".contains(*c))?;
         chars.next().is_none().then_some(letter)
     }
 

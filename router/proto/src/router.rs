@@ -8,6 +8,7 @@ pub mod boot;
 mod changes;
 pub mod clients;
 pub mod clock;
+mod congestion;
 pub mod input;
 pub mod inspect;
 pub mod output;
@@ -70,6 +71,7 @@ pub struct Router {
     rng: Rng,
     started: Instant,
     clock: clock::Clock,
+    congestion: congestion::Congestion,
     own: OwnInfo,
     netdb: NetDb,
     peers: Peers,
@@ -181,6 +183,11 @@ impl Router {
         self.peers.tick(now, &self.connected);
         self.redial(now);
         self.return_to_peers();
+        let (hops, max) = (self.admission.hops(), self.config.transit_tunnels);
+        if self.congestion.tick(now, &mut self.rng, hops, max) {
+            self.next_renew = now.mono;
+            self.next_publish = now.mono;
+        }
         if self.next_renew <= now.mono {
             self.next_renew = now.mono + own_info::RENEW;
             self.renew_info(now);
@@ -213,7 +220,9 @@ impl Router {
     }
 
     fn renew_info(&mut self, now: Now) {
-        let info = std::sync::Arc::clone(self.own.renew(&self.config, &self.keys, now));
+        let letter = self.congestion.letter();
+        let info = self.own.renew(&self.config, &self.keys, now, letter);
+        let info = std::sync::Arc::clone(info);
         self.link(LinkCmd::OwnInfo(info));
     }
 

@@ -4,6 +4,7 @@ use super::ConfigFile;
 use ramson_proto::limits;
 use ramson_proto::peer::constraint::is_public;
 use ramson_proto::router::own_info::VERSION_NUMBER;
+use ramson_proto::wire::router_address::PORT_MIN;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::path::Path;
@@ -11,8 +12,6 @@ use toml::de::{DeTable, DeValue};
 
 /// Bytes of a socket's path, of which the kernel takes 108 with a zero.
 const SOCKET_PATH_MAX: usize = 107;
-/// The lowest port that other routers dial (Java I2P refuses those below).
-const PORT_MIN: u16 = 1024;
 
 /// One setting.
 pub struct Rule {
@@ -55,7 +54,7 @@ const RULES: &[Rule] = rules! {
     "network" "min_peer_version" "must be 0 to 68, this router's own version"
         |c| c.network.min_peer_version <= VERSION_NUMBER;
     "router" "floodfill" "must be true or false" FLAG;
-    "router" "class" "must be one of \"L\", \"M\", \"N\", \"O\", \"P\", \"X\""
+    "router" "class" "must be \"auto\", \"K\", \"L\", \"M\", \"N\", \"O\", \"P\" or \"X\""
         |c| c.class().is_some();
     "transit" "accept" "must be true or false" FLAG;
     "transit" "tunnels" "must be 0 to 100000" |c| c.transit.tunnels <= 100_000;

@@ -12,7 +12,7 @@ use crate::router::input::{LinkDown, LinkEvent};
 use crate::router::output::Class;
 use crate::time::Now;
 use crate::wire::hash::RouterHash;
-use crate::wire::router_address::Ntcp2Address;
+use crate::wire::router_address::{Ntcp2Address, PORT_MIN};
 use crate::wire::router_info::RouterInfo;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,7 +26,7 @@ impl Links {
         }
         let addresses = info
             .ntcp2_addresses()
-            .filter(|a| self.dialable(a.socket.ip()));
+            .filter(|a| a.socket.port() >= PORT_MIN && self.dialable(a.socket.ip()));
         let mut addresses: Vec<Ntcp2Address> = addresses.collect();
         addresses.sort_by_key(|a| a.cost);
         addresses.truncate(limits::LINK_DIAL_ADDRESSES);

@@ -1,6 +1,6 @@
 //! Which routers must not be in one path, and whom we can dial.
 
-use crate::wire::router_address::Ntcp2Address;
+use crate::wire::router_address::{Ntcp2Address, PORT_MIN};
 use crate::wire::router_info::RouterInfo;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -120,7 +120,7 @@ impl Reach {
     #[must_use]
     pub fn dialable(self, info: &RouterInfo) -> Option<Ntcp2Address> {
         info.ntcp2_addresses()
-            .filter(|a| self.covers(a.socket.ip()))
+            .filter(|a| a.socket.port() >= PORT_MIN && self.covers(a.socket.ip()))
             .min_by_key(|a| a.cost)
     }
 
@@ -129,7 +129,7 @@ impl Reach {
     pub fn is_published(self, info: &RouterInfo) -> bool {
         !info.has_cap('H')
             && info.addresses().iter().any(|a| {
-                a.port().is_some()
+                a.port().is_some_and(|port| port >= PORT_MIN)
                     && a.host()
                         .is_some_and(|ip| ip.is_ipv4() && (self.private || is_public(ip)))
             })
@@ -139,6 +139,8 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::testing::Draft;
+    use crate::time::Date;
 
     #[test]
     fn public_addresses() {
@@ -163,6 +165,22 @@ mod tests {
         ] {
             assert!(!is_public(ip.parse().unwrap()), "{ip}");
         }
+    }
+
+    #[test]
+    fn nobody_is_dialled_at_other_services_ports() {
+        let reach = Reach {
+            ipv6: false,
+            private: true,
+        };
+        let seen = [25, 443, 1023, 1024].map(|port| {
+            let mut draft = Draft::new(1, "XR", Date::from_secs(1));
+            draft.port = port;
+            let info = draft.build();
+            (reach.dialable(&info).is_some(), reach.is_published(&info))
+        });
+        let no = (false, false);
+        assert_eq!(seen, [no, no, no, (true, true)]);
     }
 
     #[test]

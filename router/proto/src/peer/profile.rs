@@ -74,6 +74,7 @@ impl Profile {
     /// A date from a clock that was ahead would keep it from fading.
     fn not_after(&mut self, now: Date) {
         self.updated = self.updated.min(now);
+        self.linked = self.linked.min(now);
         if self.last_unreachable > now {
             self.last_unreachable = Date::default();
         }

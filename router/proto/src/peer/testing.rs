@@ -18,6 +18,7 @@ pub(crate) struct Draft {
     pub(crate) number: u64,
     pub(crate) caps: &'static str,
     pub(crate) host: Option<String>,
+    pub(crate) port: u16,
     pub(crate) version: &'static str,
     pub(crate) family: Option<&'static str>,
     pub(crate) net_id: u8,
@@ -31,6 +32,7 @@ impl Draft {
             number,
             caps,
             host: Some(format!("{}.{}.0.1", 10 + number / 250, number % 250 + 1)),
+            port: 14_000,
             version: "0.9.67",
             family: None,
             net_id: 77,
@@ -57,7 +59,7 @@ impl Draft {
         if let Some(host) = &self.host {
             address
                 .set("host", host)
-                .set("port", "14000")
+                .set("port", self.port.to_string())
                 .set("i", base64(&[3; 16]));
         }
         let address = RouterAddress {

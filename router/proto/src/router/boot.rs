@@ -75,6 +75,7 @@ impl Router {
             us,
             started: now.mono,
             clock: super::clock::Clock::new(now),
+            congestion: super::congestion::Congestion::new(now),
             own,
             netdb,
             returns: peers.to_return_to(now),

@@ -9,6 +9,7 @@ use crate::time::Now;
 use crate::wire::cert::ENC_X25519;
 use crate::wire::identity::{KeysAndCert, RouterIdentity};
 
+mod caps;
 mod shares;
 mod time;
 

@@ -289,20 +289,34 @@ impl Admission {
         Ok((ours, accept))
     }
 
+    /// A build of our own came back over the link with `from`: the id that it has here is taken
+    /// from now on, exactly as if we were only a participant, or `from` could find out by asking
+    /// for a tunnel of that id whether the tunnel ends here. `false` when a participant would
+    /// refuse: then the build has failed.
+    pub fn reserve(&mut self, now: Now, from: RouterHash, id: TunnelId) -> bool {
+        self.forget_expired(now);
+        let room = self.before.get(&from).is_none_or(|n| *n < self.share());
+        if self.hops.contains_key(&id) || !room {
+            return false;
+        }
+        self.enter(now, id, from, None);
+        true
+    }
+
+    fn enter(&mut self, now: Now, id: TunnelId, before: RouterHash, after: Option<RouterHash>) {
+        self.hops.insert(id, Neighbours { before, after });
+        *self.before.entry(before).or_insert(0) += 1;
+        if let Some(after) = after {
+            *self.after.entry(after).or_insert(0) += 1;
+        }
+        self.expiry.insert((now.mono + limits::HOP_LIFE, id));
+    }
+
     fn install(&mut self, now: Now, from: RouterHash, ours: &OurRecord) -> Hop {
         let request = ours.request();
         let expires = now.mono + limits::HOP_LIFE;
         let after = (request.role != Role::OutboundEndpoint).then_some(request.next);
-        let neighbours = Neighbours {
-            before: from,
-            after,
-        };
-        self.hops.insert(request.receive, neighbours);
-        *self.before.entry(from).or_insert(0) += 1;
-        if let Some(after) = after {
-            *self.after.entry(after).or_insert(0) += 1;
-        }
-        self.expiry.insert((expires, request.receive));
+        self.enter(now, request.receive, from, after);
         Hop {
             id: request.receive,
             role: request.role,
@@ -329,9 +343,13 @@ impl Admission {
         }
     }
 
+    fn share(&self) -> usize {
+        (self.limits.hops.saturating_mul(SHARE_PERCENT) / 100).max(SHARE_MIN)
+    }
+
     /// Whether both neighbours have fewer tunnels through us than one router may.
     fn has_share(&self, from: RouterHash, request: &record::RequestRecord) -> bool {
-        let share = (self.limits.hops.saturating_mul(SHARE_PERCENT) / 100).max(SHARE_MIN);
+        let share = self.share();
         let room = |of: &BTreeMap<RouterHash, usize>, peer| of.get(peer).is_none_or(|n| *n < share);
         let endpoint = request.role == Role::OutboundEndpoint;
         room(&self.before, &from) && (endpoint || room(&self.after, &request.next))

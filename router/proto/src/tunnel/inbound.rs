@@ -110,6 +110,14 @@ impl Tunnels {
         right
     }
 
+    /// The id here of the inbound tunnel that the message is the build reply of.
+    #[must_use]
+    pub fn receive_of(&self, message: &Message) -> Option<TunnelId> {
+        let inbound = message.kind == kind::SHORT_TUNNEL_BUILD;
+        let (build, _) = self.by_reply.get(&message.id).filter(|_| inbound)?;
+        self.builds.get(build)?.receive_here()
+    }
+
     /// The tunnel with this gateway and this id there.
     #[must_use]
     pub fn inbound_at(&self, gateway: RouterHash, id: TunnelId) -> Option<InboundId> {

@@ -7,6 +7,10 @@ use super::hash::base64_decode;
 use super::mapping::{Mapping, MappingView, read_str};
 use std::net::{IpAddr, SocketAddr};
 
+/// Ports below this belong to other services: nobody is made to dial them (Java I2P refuses them
+/// as well).
+pub const PORT_MIN: u16 = 1024;
+
 /// One address as published: cost, transport style and options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouterAddress {

@@ -85,6 +85,7 @@ impl Router {
             BUSY_FROM
         };
         let limit = self.config.transit_bytes_per_sec;
+        self.congestion.used(bytes_per_sec, limit, limited);
         let used = u128::from(bytes_per_sec) * 100 / u128::from(limit.max(1));
         self.admission.set_busy(limited || used >= percent);
     }
@@ -169,6 +170,11 @@ impl Router {
             return;
         }
         if self.tunnels.claims(from, &m) {
+            if let Some(id) = self.tunnels.receive_of(&m)
+                && !self.admission.reserve(now, from, id)
+            {
+                return self.tunnels.give_up_build(now, &m);
+            }
             return self.tunnels.handle_message(now, &mut self.rng, from, m);
         }
         match m.kind {

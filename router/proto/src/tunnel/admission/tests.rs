@@ -429,3 +429,41 @@ fn one_router_has_a_share_of_the_places_before_and_after_us() {
     b.admission.forget_expired(later);
     assert!(b.admission.before.is_empty() && b.admission.after.is_empty());
 }
+
+#[test]
+fn the_id_of_our_own_tunnel_is_refused_to_others_as_a_participants_would_be() {
+    // What a neighbour is told of an id: once we are a participant, once the tunnel is ours.
+    let codes = |own: bool| {
+        let mut b = Bench::new(AdmissionLimits {
+            per_peer_per_minute: 10_000,
+            hops: 150,
+            ..AdmissionLimits::default()
+        });
+        if own {
+            assert!(b.admission.reserve(now(), BEFORE, TunnelId(1)));
+        } else {
+            assert_eq!(b.code(&request(1)), (ACCEPT, true));
+        }
+        let mut codes: Vec<u8> = (1..30).map(|id| b.code(&request(id)).0).collect();
+        // The place is free again at the same time.
+        for after in [limits::HOP_LIFE - Duration::from_secs(1), limits::HOP_LIFE] {
+            let later = now().after(after);
+            b.admission.forget_expired(later);
+            codes.push(u8::from(b.admission.hops.contains_key(&TunnelId(1))));
+        }
+        codes
+    };
+    let codes = [codes(true), codes(false)];
+    assert_eq!(codes[0], codes[1]);
+    assert!(codes[0].contains(&ACCEPT) && codes[0].contains(&REJECT));
+}
+
+#[test]
+fn an_id_that_another_tunnel_took_is_not_ours() {
+    let mut b = Bench::new(AdmissionLimits::default());
+    assert_eq!(b.code(&request(1)), (ACCEPT, true));
+    assert!(!b.admission.reserve(now(), BEFORE, TunnelId(1)));
+    let hops = b.admission.hops();
+    assert!(b.admission.reserve(now(), BEFORE, TunnelId(2)));
+    assert_eq!(b.admission.hops(), hops + 1);
+}

@@ -63,6 +63,11 @@ impl Build {
         self.sent.wall = now.wall - now.mono.since(self.sent.mono);
     }
 
+    /// The id of the tunnel at us, when it comes to us.
+    pub(in crate::tunnel) fn receive_here(&self) -> Option<TunnelId> {
+        (self.direction == Direction::Inbound).then_some(self.receive)
+    }
+
     fn is_young(&self, now: Instant) -> bool {
         !self.late && now < self.sent.mono + HEDGE
     }
@@ -275,6 +280,17 @@ impl Tunnels {
             self.tags.remove(&garlic.tag);
         }
         Some(build)
+    }
+
+    /// The id that the build has here was taken by another router's tunnel meanwhile.
+    pub fn give_up_build(&mut self, now: Now, message: &Message) {
+        let build = self.by_reply.get(&message.id).map(|(id, _)| *id);
+        if let Some(build) = build.and_then(|id| self.forget(id)) {
+            self.wake(now.mono);
+            self.stats.bad_replies += 1;
+            let result = BuildResult::Malformed;
+            self.outcome(build.pool, build.direction, build.hops, result);
+        }
     }
 
     /// Drops the builds of a pool that is gone.

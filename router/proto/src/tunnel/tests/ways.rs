@@ -73,6 +73,24 @@ fn a_build_reply_counts_only_out_of_its_reply_tunnel() {
     }
 }
 
+#[test]
+fn a_build_whose_id_was_taken_meanwhile_has_failed() {
+    let mut net = started(12);
+    net.hold = true;
+    net.run(secs(1));
+    let held = core::mem::take(&mut net.held);
+    let inbound = held.iter().filter(|(_, m)| net.us.receive_of(m).is_some());
+    let (from, message) = inbound.last().unwrap();
+    assert!(net.us.claims(*from, message));
+    let (installed, builds) = (net.installed.len(), net.us.builds.len());
+    net.us.give_up_build(net.now, message);
+    assert!(!net.us.claims(*from, message) && net.us.receive_of(message).is_none());
+    assert_eq!(
+        (net.installed.len(), net.us.builds.len()),
+        (installed, builds - 1)
+    );
+}
+
 /// Through an outbound tunnel of ours into an inbound one.
 fn deliver_into(net: &mut Net, tunnel: &InboundInfo, message: &Message) {
     net.hold = false;
