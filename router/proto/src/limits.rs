@@ -300,8 +300,19 @@ pub const STREAMS_PER_PEER_MAX: usize = 128;
 pub const STREAM_AHEAD_MAX: u32 = 1024;
 /// NACKs of one packet (one byte on the wire).
 pub const STREAM_NACKS_MAX: usize = 255;
-/// Packets of unknown streams kept until their SYN comes; the oldest is dropped.
-pub const STREAM_EARLY_PACKETS_MAX: usize = 256;
+/// Bytes that all streams of the router together hold for their readers. No destination gets more
+/// than is left for the others, acknowledgements are held back before it is used up, and when it
+/// is, each stream still takes [`STREAM_RECEIVE_LEAST`].
+pub const STREAM_RECEIVE_BUDGET: usize = 24 << 20;
+/// Bytes that every stream may hold whatever the others do.
+pub const STREAM_RECEIVE_LEAST: usize = 16 * 1024;
+/// What a packet that is kept costs beyond its payload.
+pub const STREAM_PACKET_COST: usize = 128;
+/// Bytes of packets of unknown streams kept until their SYN comes, for ports where somebody
+/// listens; the oldest is dropped.
+pub const STREAM_EARLY_BYTES_MAX: usize = 512 * 1024;
+/// Of those, bytes of one peer; further ones are dropped.
+pub const STREAM_EARLY_PER_PEER_MAX: usize = STREAM_EARLY_BYTES_MAX / 4;
 /// Packets of one unknown stream kept until its SYN comes; further ones are dropped.
 pub const STREAM_EARLY_PER_STREAM_MAX: usize = 32;
 /// Ended streams that are remembered to answer late packets; the oldest is forgotten.

@@ -12,6 +12,7 @@ mod packet;
 mod recv;
 mod rtt;
 mod send;
+mod share;
 mod strays;
 mod window;
 mod withhold;
@@ -29,6 +30,7 @@ use connection::{Connection, Heard, Local, Names, Silence};
 use core::time::Duration;
 use listener::{Early, Ended, Gate};
 use packet::{ECHO, Packet, SYN};
+use share::Share;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use strays::Strays;
 
@@ -62,6 +64,7 @@ pub struct Streams {
     early: Early,
     ended: Ended,
     strays: Strays,
+    share: Share,
     stats: StreamStats,
 }
 
@@ -131,6 +134,7 @@ impl Streams {
             early: Early::default(),
             ended: Ended::default(),
             strays: Strays::default(),
+            share: Share::default(),
             stats: StreamStats::default(),
         }
     }
@@ -170,7 +174,8 @@ impl Streams {
             incoming: false,
         };
         let memory = self.remember(now.mono, &to);
-        let stream = Connection::new(now.mono, &self.local, names, memory);
+        let mut stream = Connection::new(now.mono, &self.local, names, memory);
+        stream.set_share(now.mono, self.share.level);
         self.insert(stream);
         self.touch(names.id);
         Ok(names.id)
@@ -259,7 +264,7 @@ impl Streams {
             self.stats.strays += 1;
         } else if head.flags & SYN != 0 {
             self.handle_syn(now, rng, from, ports, payload);
-        } else if !self.early.keep(now.mono, from, recv_id, payload) {
+        } else if !self.listens(ports.0) || !self.early.keep(now.mono, from, recv_id, payload) {
             self.stats.strays += 1;
         }
     }
@@ -306,10 +311,12 @@ impl Streams {
         payload: &[u8],
     ) {
         let c = &self.local.config;
-        let open = self.ports.contains(&0) || self.ports.contains(&ports.0);
+        let open = self.listens(ports.0);
+        let incoming = self.share.incoming >= c.streams_max.min(STREAMS_MAX) / 4 * 3;
         let of_peer = self.peers.get(&from).map_or(0, |p| p.incoming);
         if !open
             || self.is_full()
+            || incoming
             || of_peer >= c.per_peer_max.min(STREAMS_PER_PEER_MAX)
             || !self.gate.pass(now.mono, from, c.syn_rate_peer, c.syn_rate)
         {
@@ -336,6 +343,7 @@ impl Streams {
         };
         let memory = self.remember(now.mono, &from);
         let mut stream = Connection::new(now.mono, &self.local, names, memory);
+        stream.set_share(now.mono, self.share.level);
         match stream.handle(now, &self.local, p, payload) {
             Heard::Bad | Heard::Dropped => self.stats.bad += 1,
             Heard::BadSignature => self.stats.bad_signatures += 1,
@@ -407,11 +415,13 @@ impl Streams {
     /// When [`Streams::handle_timeout`] has to be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        let timer = self.timers.first().map(|(at, _)| *at);
+        [timer, self.early.deadline()].into_iter().flatten().min()
     }
 
     /// Runs what is due.
     pub fn handle_timeout(&mut self, now: Now, _rng: &mut Rng) {
+        self.early.expire(now.mono);
         while let Some((at, id)) = self.timers.first().copied() {
             if at > now.mono {
                 break;
@@ -472,6 +482,11 @@ impl Streams {
         self.streams.is_empty()
     }
 
+    /// Whether streams to our port are accepted.
+    fn listens(&self, port: u16) -> bool {
+        self.ports.contains(&0) || self.ports.contains(&port)
+    }
+
     fn is_full(&self) -> bool {
         self.streams.len() >= self.local.config.streams_max.min(STREAMS_MAX)
     }
@@ -493,10 +508,12 @@ impl Streams {
         let peer = self.peers.entry(names.peer).or_default();
         peer.streams += 1;
         peer.incoming += usize::from(names.incoming);
+        self.share.incoming += usize::from(names.incoming);
         if names.incoming {
             self.by_remote.insert((names.peer, names.remote), names.id);
         }
         self.streams.insert(names.id, stream);
+        self.count(names.id);
     }
 
     fn remove(&mut self, now: Instant, id: StreamId) {
@@ -504,6 +521,8 @@ impl Streams {
             return;
         };
         let names = s.names;
+        self.share.held -= s.counted;
+        self.share.incoming -= usize::from(names.incoming);
         self.by_local.remove(&names.local);
         if names.remote != 0 {
             self.by_remote.remove(&(names.peer, names.remote));
@@ -550,6 +569,7 @@ impl Streams {
     /// Something happened to the stream: it gets its turns and its timer.
     fn touch(&mut self, id: StreamId) {
         if self.streams.contains_key(&id) {
+            self.count(id);
             self.to_send.push(id);
             self.to_tell.push(id);
             self.set_timer(id);

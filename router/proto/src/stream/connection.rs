@@ -106,6 +106,8 @@ pub(crate) struct Connection {
     moved: Instant,
     /// When the peer's CLOSE was taken.
     closed_at: Option<Instant>,
+    /// What its receiving half held when it was last counted.
+    pub counted: usize,
 }
 
 impl Connection {
@@ -139,6 +141,7 @@ impl Connection {
             heard: now,
             moved: now,
             closed_at: None,
+            counted: 0,
         }
     }
 
@@ -158,6 +161,16 @@ impl Connection {
     pub(crate) fn consume(&mut self, now: Instant, n: usize) {
         self.recv.consume(now, n);
         self.moved = now;
+    }
+
+    /// Bytes held for the application.
+    pub(crate) fn held(&self) -> usize {
+        self.recv.held()
+    }
+
+    /// How much it may hold: see [`RecvSide::set_share`].
+    pub(crate) fn set_share(&mut self, now: Instant, (free, tight): (usize, bool)) {
+        self.recv.set_share(now, free, tight);
     }
 
     pub(crate) fn finish(&mut self, now: Instant) {

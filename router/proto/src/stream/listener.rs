@@ -3,7 +3,8 @@
 
 use super::packet::Packet;
 use crate::limits::{
-    STREAM_EARLY_PACKETS_MAX, STREAM_EARLY_PER_STREAM_MAX, STREAM_ENDED_MAX, STREAM_PEERS_MAX,
+    STREAM_EARLY_BYTES_MAX, STREAM_EARLY_PER_PEER_MAX, STREAM_EARLY_PER_STREAM_MAX,
+    STREAM_ENDED_MAX, STREAM_PACKET_COST, STREAM_PEERS_MAX,
 };
 use crate::time::Instant;
 use crate::wire::hash::DestHash;
@@ -83,32 +84,62 @@ pub(crate) struct EarlyPacket {
     at: Instant,
 }
 
+impl EarlyPacket {
+    const fn cost(&self) -> usize {
+        self.payload.len() + STREAM_PACKET_COST
+    }
+}
+
 /// Packets that came before their SYN, oldest first.
 #[derive(Default)]
 pub(crate) struct Early {
     queue: VecDeque<EarlyPacket>,
+    bytes: usize,
 }
 
 impl Early {
-    /// Keeps a packet of the peer's stream `id`; false when the stream has enough.
+    /// Keeps a packet of the peer's stream `id`; false when the stream or the peer has enough.
     pub(crate) fn keep(&mut self, now: Instant, from: DestHash, id: u32, payload: &[u8]) -> bool {
-        while self.queue.front().is_some_and(|e| now.since(e.at) > EARLY) {
-            self.queue.pop_front();
+        self.expire(now);
+        let of_peer = self.queue.iter().filter(|e| e.from == from);
+        let (mut count, mut bytes) = (0, 0);
+        for e in of_peer {
+            count += usize::from(e.id == id);
+            bytes += e.cost();
         }
-        let same = |e: &&EarlyPacket| e.from == from && e.id == id;
-        if self.queue.iter().filter(same).count() >= STREAM_EARLY_PER_STREAM_MAX {
-            return false;
-        }
-        if self.queue.len() >= STREAM_EARLY_PACKETS_MAX {
-            self.queue.pop_front();
-        }
-        self.queue.push_back(EarlyPacket {
+        let e = EarlyPacket {
             payload: payload.to_vec(),
             from,
             id,
             at: now,
-        });
+        };
+        if count >= STREAM_EARLY_PER_STREAM_MAX || bytes + e.cost() > STREAM_EARLY_PER_PEER_MAX {
+            return false;
+        }
+        while self.bytes + e.cost() > STREAM_EARLY_BYTES_MAX {
+            self.drop_oldest();
+        }
+        self.bytes += e.cost();
+        self.queue.push_back(e);
         true
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(e) = self.queue.pop_front() {
+            self.bytes -= e.cost();
+        }
+    }
+
+    /// Throws away what has waited for too long.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while self.deadline().is_some_and(|at| at <= now) {
+            self.drop_oldest();
+        }
+    }
+
+    /// When the oldest packet has waited for too long.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.queue.front().map(|e| e.at + EARLY)
     }
 
     /// Takes out the packets of a stream whose SYN has come.
@@ -117,6 +148,7 @@ impl Early {
             .into_iter()
             .partition(|e| e.from == from && e.id == id);
         self.queue = rest;
+        self.bytes -= out.iter().map(EarlyPacket::cost).sum::<usize>();
         out.into()
     }
 }
@@ -181,6 +213,37 @@ impl Ended {
 mod tests {
     use super::*;
 
+    /// Empty and large packets are kept within the budget, of one peer and of all, and not for
+    /// long.
+    #[test]
+    fn early_packets_have_a_budget() {
+        let sec = |s: u64| Instant(s * 1_000_000);
+        for size in [0, 1, 60_000] {
+            let mut e = Early::default();
+            let payload = vec![0; size];
+            let cost = size + STREAM_PACKET_COST;
+            for peer in 1..=40 {
+                for id in 0..400 {
+                    for _ in 0..40 {
+                        e.keep(sec(1), DestHash([peer; 32]), id, &payload);
+                    }
+                }
+            }
+            let kept: usize = e.queue.iter().map(EarlyPacket::cost).sum();
+            assert_eq!((kept, e.bytes), (e.queue.len() * cost, kept));
+            assert!(kept <= STREAM_EARLY_BYTES_MAX, "{size}: {kept}");
+            assert!(kept > STREAM_EARLY_BYTES_MAX - 61_000, "{size}: {kept}");
+            let last = DestHash([40; 32]);
+            let mine = e.queue.iter().filter(|e| e.from == last).count() * cost;
+            assert!(mine <= STREAM_EARLY_PER_PEER_MAX, "{size}: {mine}");
+            let one = e.take(last, 0).len();
+            assert!(one > 0 && one <= STREAM_EARLY_PER_STREAM_MAX);
+            assert_eq!(e.deadline(), Some(sec(11)));
+            e.expire(sec(11));
+            assert_eq!((e.queue.len(), e.bytes), (0, 0));
+        }
+    }
+
     #[test]
     fn rates_and_tables_are_bounded() {
         let mut g = Gate::new();
@@ -195,17 +258,6 @@ mod tests {
             g.pass(sec(100 + i), DestHash(h), 10, 100);
         }
         assert_eq!(g.peers.len(), STREAM_PEERS_MAX);
-
-        let mut e = Early::default();
-        for id in 0..1000 {
-            for _ in 0..40 {
-                e.keep(sec(1), peer, id, b"x");
-            }
-        }
-        assert_eq!(e.queue.len(), STREAM_EARLY_PACKETS_MAX);
-        assert_eq!(e.take(peer, 999).len(), STREAM_EARLY_PER_STREAM_MAX);
-        e.keep(sec(20), peer, 1, b"x");
-        assert_eq!(e.queue.len(), 1);
 
         let mut d = Ended::default();
         for i in 1..=STREAM_ENDED_MAX as u32 + 10 {

@@ -2,7 +2,7 @@
 //! (i2p spec/streaming, ackThrough and NACKs).
 
 use super::withhold::Withhold;
-use crate::limits::{STREAM_AHEAD_MAX, STREAM_NACKS_MAX};
+use crate::limits::{STREAM_AHEAD_MAX, STREAM_NACKS_MAX, STREAM_PACKET_COST, STREAM_RECEIVE_LEAST};
 use crate::time::Instant;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -49,6 +49,8 @@ pub(crate) struct RecvSide {
     /// Bytes the application has been given and has not consumed.
     given: usize,
     limit: usize,
+    /// All streams together hold as much as they may.
+    tight: bool,
     closed: bool,
     withhold: Withhold,
     unacked: u32,
@@ -69,6 +71,7 @@ impl RecvSide {
             ready: Vec::new(),
             given: 0,
             limit,
+            tight: false,
             closed: false,
             withhold: Withhold::new(limit / UNREAD),
             unacked: 0,
@@ -91,6 +94,19 @@ impl RecvSide {
     /// Bytes in order that the application has not consumed.
     pub(crate) const fn unread(&self) -> usize {
         self.ready.len() + self.given
+    }
+
+    /// What it holds, packets out of order with what they cost.
+    pub(crate) fn held(&self) -> usize {
+        self.unread() + self.held_bytes
+    }
+
+    /// How much it may hold from now on: `free` bytes before acknowledgements wait, and only the
+    /// least when memory is `tight`.
+    pub(crate) fn set_share(&mut self, now: Instant, free: usize, tight: bool) {
+        self.tight = tight;
+        self.withhold.set_free(free.min(self.limit / UNREAD));
+        self.release(now);
     }
 
     fn has_gap(&self) -> bool {
@@ -151,7 +167,12 @@ impl RecvSide {
         if seq - self.next > STREAM_AHEAD_MAX {
             return Verdict::Dropped;
         }
-        let room = self.limit.saturating_sub(self.unread());
+        let limit = if self.tight {
+            self.limit.min(STREAM_RECEIVE_LEAST)
+        } else {
+            self.limit
+        };
+        let room = limit.saturating_sub(self.unread());
         if seq == self.next {
             if room == 0 && !payload.is_empty() {
                 return Verdict::Dropped;
@@ -160,7 +181,7 @@ impl RecvSide {
             self.highest = self.highest.max(seq);
             self.take(payload, close);
             while let Some(h) = self.held.remove(&self.next) {
-                self.held_bytes -= h.payload.len();
+                self.held_bytes -= h.payload.len() + STREAM_PACKET_COST;
                 self.take(h.payload, h.close);
             }
             if gap && !self.has_gap() {
@@ -168,7 +189,8 @@ impl RecvSide {
                 self.unacked = self.unacked.max(ACK_EVERY);
             }
         } else {
-            if self.held_bytes + payload.len() > room {
+            let cost = payload.len() + STREAM_PACKET_COST;
+            if self.held_bytes + cost > room {
                 return Verdict::Dropped;
             }
             if seq > self.highest.saturating_add(1) || !self.has_gap() {
@@ -176,7 +198,7 @@ impl RecvSide {
                 self.unacked = self.unacked.max(ACK_EVERY);
             }
             self.highest = self.highest.max(seq);
-            self.held_bytes += payload.len();
+            self.held_bytes += cost;
             self.held.insert(seq, Held { payload, close });
         }
         Verdict::New
@@ -221,6 +243,11 @@ impl RecvSide {
     /// The application is done with `n` bytes.
     pub(crate) fn consume(&mut self, now: Instant, n: usize) {
         self.given = self.given.saturating_sub(n);
+        self.release(now);
+    }
+
+    /// Lets acknowledgements go that need not wait any more.
+    fn release(&mut self, now: Instant) {
         if self.withhold.update(now, self.unread()) == 0 {
             return;
         }

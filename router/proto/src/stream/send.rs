@@ -7,6 +7,7 @@
 
 use super::rtt::Rtt;
 use super::window::Window;
+use crate::limits::STREAM_PACKET_COST;
 use crate::time::Instant;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -128,7 +129,8 @@ impl SendSide {
 
     /// Takes what fits of `data`.
     pub(crate) fn write(&mut self, data: &[u8]) -> usize {
-        let held = self.buffer.len() + self.unacked_bytes;
+        let packets = self.unacked.len() * STREAM_PACKET_COST;
+        let held = self.buffer.len() + self.unacked_bytes + packets;
         let n = data.len().min(self.capacity.saturating_sub(held));
         self.buffer.extend(data.get(..n).unwrap_or_default());
         n

@@ -1,5 +1,6 @@
 //! Streams against streams under virtual time.
 
+mod budget;
 mod ends;
 mod hostile;
 mod net;

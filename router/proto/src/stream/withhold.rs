@@ -42,6 +42,11 @@ impl Withhold {
         }
     }
 
+    /// From now on `free` bytes may be unread before acknowledgements wait.
+    pub(super) const fn set_free(&mut self, free: usize) {
+        self.free = free;
+    }
+
     /// Packet `seq` with `bytes` is the next in order.
     pub(super) fn take(&mut self, seq: u32, bytes: usize) {
         let start = self.taken;

@@ -3,6 +3,7 @@
 use crate::config::DestinationKeys;
 use crate::dest::local::{DestOutput, LocalDest};
 use crate::dest::path::Path;
+use crate::limits::STREAM_RECEIVE_BUDGET;
 use crate::router::Router;
 use crate::time::Now;
 use crate::trace::{Event, Level, Sensitive};
@@ -12,12 +13,15 @@ use crate::tunnel::{AnyTunnel, PoolId, PoolSettings};
 impl Router {
     pub(super) fn drain_dests(&mut self, now: Now) -> bool {
         let pools: Vec<PoolId> = self.dests.keys().copied().collect();
+        let held: usize = self.dests.values().map(|d| d.streams.held()).sum();
+        let room = STREAM_RECEIVE_BUDGET.saturating_sub(held);
         let mut busy = false;
         for pool in pools {
             let outbound: Vec<_> = self.tunnels.outbound(pool).collect();
             let Some(dest) = self.dests.get_mut(&pool) else {
                 continue;
             };
+            dest.streams.set_room(now, room);
             dest.drive(now, &mut self.rng, &outbound);
             let outputs: Vec<_> = std::iter::from_fn(|| dest.poll_output()).collect();
             busy |= !outputs.is_empty();

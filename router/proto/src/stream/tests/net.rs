@@ -85,6 +85,8 @@ pub struct Net {
     pub lost: u64,
     /// Packets to this side vanish until then.
     pub dead: Instant,
+    /// Bytes that the streams of both sides together may hold.
+    pub budget: usize,
     /// What a test does to a packet on its way: false drops it.
     pub filter: fn(usize, &[u8], u64) -> bool,
 }
@@ -116,6 +118,7 @@ impl Net {
             count: 0,
             lost: 0,
             dead: Instant(0),
+            budget: usize::MAX,
             filter: |_, _, _| true,
         }
     }
@@ -155,6 +158,11 @@ impl Net {
 
     pub fn drain(&mut self) {
         loop {
+            let held: usize = self.sides.iter().map(|s| s.streams.held()).sum();
+            let room = self.budget.saturating_sub(held);
+            for side in &mut self.sides {
+                side.streams.set_room(self.now, room);
+            }
             let mut quiet = true;
             for i in 0..2 {
                 while let Some(e) = self.sides[i].streams.poll_event() {
