@@ -261,8 +261,11 @@ fn floodfill() {
     });
     stage.first_page();
     stage.wait_for("netdb.lease_sets", 1, SOON);
-    let log = stage.network.publisher().log();
-    assert!(log.contains("LeaseSet confirmed"), "not acknowledged");
+    let confirmed = wall::until("acknowledgement of the LeaseSet", LATER, STEP, || {
+        let log = stage.network.publisher().log();
+        Ok(log.contains("LeaseSet confirmed").then_some(()))
+    });
+    confirmed.unwrap();
     let complaints = stage.complaints();
     assert!(complaints.is_empty(), "{complaints:#?}");
 
