@@ -142,3 +142,21 @@ fn a_reseed_file_out_of_date_is_looked_at_daily() {
     assert!(waiting.is_due(at(late + 86_400)));
     assert!(waiting.is_due(at(EARLIEST.secs() + 1)));
 }
+
+/// A start with the wrong clock goes on without the file, which is taken later; one that is forged
+/// ends the start only when there is nothing else.
+#[test]
+fn a_start_goes_on_without_the_file() {
+    use crate::files::Files;
+    let quiet = Log::new(Level::Error);
+    let mut files = Files::new(PathBuf::new(), file("i2pseeds.su3"), quiet);
+    assert!(files.seeds(at(0), 0).unwrap().is_empty());
+    assert!(files.waiting().is_some() && files.retry(at(3600)).is_none());
+    let news = files.retry(at(EARLIEST.secs() + 1)).unwrap();
+    assert!(!news.routers.is_empty() && news.waiting.is_none());
+    assert!(files.retry(at(EARLIEST.secs() + 90_000)).is_none());
+    let mut forged = Files::new(PathBuf::new(), file("router1.dat"), quiet);
+    let e = forged.seeds(at(EARLIEST.secs() + 1), 0).unwrap_err();
+    assert!(e.contains("router1.dat: "), "{e}");
+    assert!(forged.seeds(at(EARLIEST.secs() + 1), 1).unwrap().is_empty());
+}
