@@ -1,6 +1,8 @@
 //! The web filter against a real browser: `cargo test -p ramson-router --test browser -- --ignored`
 //! with Chromium installed. The core is played; everything stays on loopback.
 
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
+
 use ramson_proto::router::input::{ClientCmd, ClientId};
 use ramson_proto::router::output::ClientEvent;
 use ramson_proto::wire::hash::DestHash;

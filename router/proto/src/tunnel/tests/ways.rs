@@ -79,8 +79,8 @@ fn a_build_whose_id_was_taken_meanwhile_has_failed() {
     net.hold = true;
     net.run(secs(1));
     let held = core::mem::take(&mut net.held);
-    let inbound = held.iter().filter(|(_, m)| net.us.receive_of(m).is_some());
-    let (from, message) = inbound.last().unwrap();
+    let mut inbound = held.iter().filter(|(_, m)| net.us.receive_of(m).is_some());
+    let (from, message) = inbound.next_back().unwrap();
     assert!(net.us.claims(*from, message));
     let (installed, builds) = (net.installed.len(), net.us.builds.len());
     net.us.give_up_build(net.now, message);
