@@ -8,6 +8,7 @@ use ramson_proto::router::Router;
 use ramson_proto::wire::hash::base64;
 use ramson_proto::wire::mapping::Mapping;
 use ramson_proto::wire::router_address::RouterAddress;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Cost of an NTCP2 address that is published, and of one that is not.
@@ -16,8 +17,8 @@ const COST_UNPUBLISHED: u8 = 14;
 /// Links with other routers at once.
 const LINKS_MAX: usize = 1024;
 
-/// Addresses to publish: one of each published host, else one without host that only says how to
-/// recognise us.
+/// Addresses to publish: one of each published host, and without one of IPv4 one that only says how
+/// to recognise us.
 #[must_use]
 pub fn addresses(file: &ConfigFile, keys: &KeyFile, port: u16) -> Vec<RouterAddress> {
     let address = |cost| {
@@ -39,7 +40,8 @@ pub fn addresses(file: &ConfigFile, keys: &KeyFile, port: u16) -> Vec<RouterAddr
         a.options.set("i", base64(&keys.iv));
         out.push(a);
     }
-    if out.is_empty() {
+    // Without a published IPv4 address we can dial by IPv4 still.
+    if !file.hosts().iter().any(IpAddr::is_ipv4) {
         let mut a = address(COST_UNPUBLISHED);
         a.options.set("caps", "4");
         out.push(a);
@@ -65,5 +67,31 @@ pub fn links_config(
         ipv4: dialable.ipv4,
         ipv6: dialable.ipv6,
         allow_private: file.network.allow_private,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ramson_proto::rng::Rng;
+
+    /// Hosts and address capabilities of what is published.
+    fn published(network: &str) -> Vec<(Option<String>, Option<String>)> {
+        let file = ConfigFile::parse(&format!("[network]\n{network}\n"), "c").unwrap();
+        let keys = KeyFile::generate(&mut Rng::from_number(1)).unwrap();
+        let option = |a: &RouterAddress, name| a.options.get(name).map(str::to_owned);
+        let all = addresses(&file, &keys, 4000);
+        all.iter()
+            .map(|a| (option(a, "host"), option(a, "caps")))
+            .collect()
+    }
+
+    #[test]
+    fn without_a_host_of_ipv4_we_say_that_we_can_dial_by_it() {
+        let four = (None, Some("4".to_owned()));
+        let host = |h: &str| (Some(h.to_owned()), None);
+        assert_eq!(published(""), [four.clone()]);
+        assert_eq!(published("host6 = \"2a01::1\""), [host("2a01::1"), four]);
+        assert_eq!(published("host = \"8.8.8.8\""), [host("8.8.8.8")]);
     }
 }
