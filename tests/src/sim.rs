@@ -133,6 +133,8 @@ pub struct Sim {
     next_check: Instant,
     watcher: Option<Watcher>,
     attack: Option<Attack>,
+    /// Cells of a node that are still to be lost.
+    bursts: BTreeMap<usize, usize>,
     /// Messages delivered.
     pub delivered: u64,
     /// Messages lost on the way.
@@ -162,6 +164,7 @@ impl Sim {
             next_check: Instant(1),
             watcher: None,
             attack: None,
+            bursts: BTreeMap::new(),
             delivered: 0,
             lost: 0,
             nodes,
@@ -265,7 +268,11 @@ impl Sim {
                     n.armed = None;
                 }
                 n.wake(now);
-                self.drain(node);
+                let outputs = self.carry_out(node);
+                let at_once = self.checks.woken(node, &self.nodes[node], outputs, now);
+                // A fault is told; it must not stop the clock.
+                let at = if at_once { self.now } else { self.now + CHECK };
+                self.arm(node, at);
             }
             Event::Up { from, to } => self.link_up(from, to),
             Event::Down { node, peer, why } => self.link_down(node, peer, why),
@@ -283,9 +290,16 @@ impl Sim {
 
     /// Carries out everything a node asks for, then arms its deadline.
     fn drain(&mut self, i: usize) {
+        self.carry_out(i);
+        self.arm(i, self.now);
+    }
+
+    /// Carries out everything a node asks for; the answer is how much that was.
+    fn carry_out(&mut self, i: usize) -> usize {
         let now = self.now();
-        for round in 0.. {
-            assert!(round < OUTPUTS_MAX, "node {i} never becomes quiet");
+        let mut outputs = 0;
+        loop {
+            assert!(outputs < OUTPUTS_MAX, "node {i} never becomes quiet");
             if let Some(output) = self.nodes[i].router.poll_output() {
                 match output {
                     Output::Link(cmd) => self.link_cmd(i, cmd),
@@ -308,13 +322,19 @@ impl Sim {
             } else {
                 break;
             }
+            outputs += 1;
         }
-        let deadline = self.nodes[i].deadline();
+        outputs
+    }
+
+    /// Wakes a node at its deadline, not before `at_least`.
+    fn arm(&mut self, i: usize, at_least: Instant) {
+        let deadline = self.nodes[i].deadline().map(|at| at.max(at_least));
         if let Some(at) = deadline
             && self.nodes[i].armed.is_none_or(|armed| armed > at)
         {
             self.nodes[i].armed = Some(at);
-            self.push(at.max(self.now), Event::Wake { node: i });
+            self.push(at, Event::Wake { node: i });
         }
     }
 

@@ -140,12 +140,11 @@ impl Router {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let dests = self.dests.values().filter_map(LocalDest::deadline).min();
-        let own = self.next_tick.min(self.next_publish);
         [
             self.tunnels.deadline(),
             self.netdb.deadline(),
             dests,
-            Some(own),
+            Some(self.next_tick),
         ]
         .into_iter()
         .flatten()

@@ -133,6 +133,15 @@ impl Apps {
         (t.client, vec![open, ClientCmd::Data { id, bytes: request }])
     }
 
+    /// A node ended: so do the streams of its applications.
+    pub fn end(&mut self, node: usize) {
+        self.servers[node].clear();
+        for number in std::mem::take(&mut self.clients[node]).into_values() {
+            let (t, p) = &mut self.transfers[number];
+            p.failed |= p.received != t.bytes;
+        }
+    }
+
     /// An event for an application of a node; the answer is what it does.
     pub fn handle(&mut self, node: usize, event: ClientEvent, now: Instant) -> Vec<ClientCmd> {
         match event {

@@ -5,6 +5,7 @@
 //! - Isolation: destinations of one router share no tunnel, and a server sees clients of
 //!   different tags as different destinations.
 //! - Paths: no tunnel has a router, family or /16 twice, or the router that built it.
+//! - Timers: no machine wants to be woken at once again and again without anything coming of it.
 //! - Bounds: what is kept stays within [`ramson_proto::limits`].
 //!
 //! That streams bring every byte once and in order is checked by [`super::app`].
@@ -67,6 +68,8 @@ pub struct Checks {
     hidden: Needles,
     faults: Vec<String>,
     count: u64,
+    /// How often in a row a node was woken in vain and wants to be woken at once.
+    overdue: BTreeMap<usize, u32>,
     /// The most tunnels that were seen at once.
     pub paths_max: usize,
     /// LeaseSets seen in clear where they may be.
@@ -80,6 +83,7 @@ impl Default for Checks {
             hidden: Needles::new(),
             faults: Vec::new(),
             count: 0,
+            overdue: BTreeMap::new(),
             paths_max: 0,
             floods: 0,
         }
@@ -114,6 +118,27 @@ impl Checks {
                 "a {whose} destination in {m:?} from {a:?} to {b:?}"
             ));
         }
+    }
+
+    /// A node's deadline came, and everything due was called; answers whether the node may be
+    /// woken again at once. What it did may have made more of it due, but not twice without
+    /// anything coming out of it.
+    pub fn woken(&mut self, i: usize, node: &Node, outputs: usize, now: Now) -> bool {
+        let who = node.overdue(now.mono);
+        if who.is_empty() || outputs > 0 {
+            self.overdue.remove(&i);
+            return true;
+        }
+        let times = self.overdue.entry(i).or_default();
+        *times += 1;
+        if *times < 2 {
+            return true;
+        }
+        *times = 0;
+        self.fault(format!(
+            "node {i}: the deadline of {who:?} stays in the past"
+        ));
+        false
     }
 
     /// The state of all nodes, once in a while.

@@ -113,6 +113,20 @@ impl Sim {
         self.plan_down(i, peer, ours, Duration::ZERO);
     }
 
+    /// The next `n` cells that the node would send are lost.
+    pub fn drop_burst(&mut self, node: usize, n: usize) {
+        self.bursts.insert(node, n);
+    }
+
+    /// A node ends and starts again at once, with what is kept on disk.
+    pub fn restart(&mut self, node: usize) {
+        self.kill(node, Duration::ZERO);
+        self.apps.end(node);
+        let now = self.now();
+        self.nodes[node].restart(now);
+        self.drain(node);
+    }
+
     /// A node stops at once. Its peers learn so after `notice`: until then what they send it is
     /// lost.
     pub fn kill(&mut self, node: usize, notice: Duration) {
@@ -123,6 +137,14 @@ impl Sim {
                 self.plan_down(other, dead, LinkDown::Closed, notice);
             }
         }
+    }
+
+    fn loses_burst(&mut self, from: usize) -> bool {
+        let Some(left) = self.bursts.get_mut(&from).filter(|n| **n > 0) else {
+            return false;
+        };
+        *left -= 1;
+        true
     }
 
     fn plan_down(&mut self, node: usize, peer: RouterHash, why: LinkDown, after: Duration) {
@@ -176,6 +198,10 @@ impl Sim {
             return;
         };
         if (self.rng.below(1000) as u32) < self.conditions.loss_per_mille {
+            self.lost += 1;
+            return;
+        }
+        if message.kind == kind::TUNNEL_DATA && self.loses_burst(from) {
             self.lost += 1;
             return;
         }

@@ -1,22 +1,56 @@
 //! One simulated router: the shipped control plane and transit table, and its side of the links.
 
+use ramson_proto::config::{Config, DestinationKeys, RouterKeys};
 use ramson_proto::relay::shard::{Shard, ShardOutput};
 use ramson_proto::rng::Rng;
 use ramson_proto::router::Router;
-use ramson_proto::router::input::LinkEvent;
+use ramson_proto::router::boot::Saved;
+use ramson_proto::router::input::{ClientCmd, LinkEvent};
 use ramson_proto::time::{Instant, Now};
 use ramson_proto::trace::Event;
 use ramson_proto::wire::hash::{DestHash, RouterHash};
 use ramson_proto::wire::i2np::Message;
+use ramson_proto::wire::router_info::RouterInfo;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Messages that wait for one link.
 const WAITING_MAX: usize = 32;
 /// Trace events kept.
 const NOTES_MAX: usize = 1000;
 
+/// What a router starts from, the first time and again.
+pub struct Parts {
+    /// Its settings.
+    pub config: Config,
+    /// Its keys.
+    pub keys: RouterKeys,
+    /// The routers it knows.
+    pub routers: Vec<Arc<RouterInfo>>,
+    /// The destination it serves.
+    pub served: Option<DestinationKeys>,
+}
+
+impl Parts {
+    fn start(&self, rng: Rng, now: Now) -> Router {
+        let saved = Saved {
+            routers: self.routers.clone(),
+            served: self.served.iter().cloned().collect(),
+            ..Saved::default()
+        };
+        let router = Router::new(self.config.clone(), self.keys.clone(), saved, rng, now);
+        let mut router = router.unwrap_or_else(|e| panic!("a router: {e}"));
+        if let Some(keys) = &self.served {
+            let dest = keys.destination.hash();
+            router.handle_client(now, ClientCmd::Listen { dest, port: 0 });
+        }
+        router
+    }
+}
+
 /// A router in the simulator.
 pub struct Node {
+    parts: Parts,
     /// The control plane.
     pub router: Router,
     /// The transit table.
@@ -42,14 +76,17 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node around a router.
+    /// A router that starts now.
     #[must_use]
-    pub fn new(router: Router, rng: Rng, serves: Option<DestHash>) -> Self {
+    pub fn new(parts: Parts, rng: &mut Rng, now: Now) -> Self {
+        let router = parts.start(rng.fork(), now);
         let shard = Shard::new(router.hash(), Default::default());
+        let serves = parts.served.as_ref().map(|k| k.destination.hash());
         Self {
+            parts,
             router,
             shard,
-            rng,
+            rng: rng.fork(),
             serves,
             alive: true,
             links: BTreeSet::new(),
@@ -61,6 +98,17 @@ impl Node {
         }
     }
 
+    /// Starts again with what is kept on disk.
+    pub fn restart(&mut self, now: Now) {
+        self.router = self.parts.start(self.rng.fork(), now);
+        self.shard = Shard::new(self.router.hash(), Default::default());
+        self.alive = true;
+        self.links.clear();
+        self.dialling.clear();
+        self.waiting.clear();
+        self.armed = None;
+    }
+
     /// Calls what is due.
     pub fn wake(&mut self, now: Now) {
         if self.router.deadline().is_some_and(|d| d <= now.mono) {
@@ -69,6 +117,19 @@ impl Node {
         if self.shard.deadline().is_some_and(|d| d <= now.mono) {
             self.shard.handle_timeout(now);
         }
+    }
+
+    /// The machines whose deadline has come.
+    #[must_use]
+    pub fn overdue(&self, now: Instant) -> Vec<&'static str> {
+        let mut all = self.router.overdue(now);
+        all.extend(
+            self.shard
+                .deadline()
+                .filter(|at| *at <= now)
+                .map(|_| "shard"),
+        );
+        all
     }
 
     /// The earlier deadline of the two machines.

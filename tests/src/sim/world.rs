@@ -1,13 +1,12 @@
 //! Networks for simulations: routers with addresses, floodfills, served destinations.
 
-use super::node::Node;
+use super::node::{Node, Parts};
 use super::{Conditions, Sim, now_at};
 use ramson_proto::config::{Config, PoolConfig, RouterKeys};
 use ramson_proto::crypto::sig::SigningKey;
 use ramson_proto::crypto::x25519::PrivateKey;
 use ramson_proto::rng::Rng;
-use ramson_proto::router::Router;
-use ramson_proto::router::boot::{Saved, client_keys};
+use ramson_proto::router::boot::client_keys;
 use ramson_proto::time::Instant;
 use ramson_proto::wire::cert::ENC_X25519;
 use ramson_proto::wire::hash::base64;
@@ -66,20 +65,13 @@ impl World {
         let mut nodes = Vec::new();
         for (i, (config, keys, _)) in parts.into_iter().enumerate() {
             let served = i + self.servers >= self.routers;
-            let mut saved = Saved {
+            let parts = Parts {
+                config,
+                keys,
                 routers: self.known(i, &infos, &mut rng),
-                ..Saved::default()
+                served: if served { client_keys(&mut rng) } else { None },
             };
-            let keys_of_dest = if served { client_keys(&mut rng) } else { None };
-            let serves = keys_of_dest.as_ref().map(|k| k.destination.hash());
-            saved.served.extend(keys_of_dest);
-            let router = Router::new(config, keys, saved, rng.fork(), now_at(Instant(1)));
-            let mut router = router.unwrap_or_else(|e| panic!("router {i}: {e}"));
-            if let Some(dest) = serves {
-                let listen = ramson_proto::router::input::ClientCmd::Listen { dest, port: 0 };
-                router.handle_client(now_at(Instant(1)), listen);
-            }
-            nodes.push(Node::new(router, rng.fork(), serves));
+            nodes.push(Node::new(parts, &mut rng, now_at(Instant(1))));
         }
         Sim::new(nodes, rng, self.conditions)
     }

@@ -37,6 +37,8 @@ const TURN: Duration = Duration::from_millis(100);
 /// session itself is in doubt.
 const DOUBT_AFTER: u32 = 2;
 const SILENCE: Duration = Duration::from_millis(1500);
+/// Silence of a remote after which our own tunnels are tested.
+const HUSH: Duration = Duration::from_millis(800);
 /// Repeats, counted so, after which it is in doubt although the remote is heard of.
 const DOUBT_ANYWAY: u32 = 4;
 /// Paths given up in a row after which the LeaseSet is looked up again.
@@ -70,7 +72,7 @@ pub enum DestOutput {
     Stream(StreamEvent),
     /// The remote cannot be reached.
     Unreachable(DestHash),
-    /// Nothing of a remote comes any more: our inbound tunnels may be dead.
+    /// Nothing of a remote comes any more: our tunnels may be dead.
     Unheard,
     /// For the log.
     Note(&'static str, DestHash),
@@ -345,9 +347,6 @@ impl LocalDest {
             return;
         }
         let verdict = remote.doubt.suspect(now.mono);
-        if unanswered && verdict == Verdict::Doubt {
-            self.outputs.push_back(DestOutput::Unheard);
-        }
         self.judge(now, to, verdict, false);
     }
 
@@ -382,6 +381,14 @@ impl LocalDest {
         }
     }
 
+    /// When nothing at all is heard of a remote, not only its tunnels may be dead.
+    fn note_silence(&mut self, now: Now, hash: DestHash) {
+        let remote = self.remotes.get(&hash);
+        if remote.is_some_and(|r| r.is_silent(now, HUSH)) {
+            self.outputs.push_back(DestOutput::Unheard);
+        }
+    }
+
     fn look_again(&mut self, now: Now, hash: DestHash) {
         let remote = self.remotes.get_mut(&hash);
         if remote.is_some_and(|r| r.looks_again(now)) {
@@ -393,6 +400,7 @@ impl LocalDest {
         match event {
             StreamEvent::Stalled { to } => {
                 self.give_up_path(now, *to, true);
+                self.note_silence(now, *to);
                 if let Some(remote) = self.remotes.get_mut(to)
                     && !core::mem::replace(&mut remote.stalled, true)
                 {
@@ -401,7 +409,10 @@ impl LocalDest {
                     self.outputs.push_back(note);
                 }
             }
-            StreamEvent::Unanswered { to } => self.give_up_path(now, *to, false),
+            StreamEvent::Unanswered { to } => {
+                self.give_up_path(now, *to, false);
+                self.note_silence(now, *to);
+            }
             StreamEvent::Progress { to } => {
                 let Some(remote) = self.remotes.get_mut(to) else {
                     return;

@@ -12,8 +12,10 @@ use core::time::Duration;
 const MARGIN: Duration = Duration::from_secs(30);
 /// A pair that was given up is avoided for this long.
 const AVOID: Duration = Duration::from_secs(60);
+/// A pair is tried at least for so long: what was sent over it may be answered yet.
+const TRIAL: Duration = Duration::from_secs(1);
 /// Pairs that are remembered as bad.
-const BAD_MAX: usize = 8;
+const BAD_MAX: usize = 16;
 
 /// One of our outbound tunnels, and one of the remote's inbound tunnels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Path {
 #[derive(Clone, Debug, Default)]
 pub struct Paths {
     current: Option<Path>,
+    /// Since when the current one is in use.
+    since: Instant,
     bad: Vec<(Path, Instant)>,
 }
 
@@ -54,11 +58,15 @@ impl Paths {
             return Some(path);
         }
         self.current = self.best(now, rng, outbound, leases);
+        self.since = now.mono;
         self.current
     }
 
-    /// The pair does not deliver: the next choice avoids it.
+    /// The pair does not deliver: the next choice avoids it. Not before it was tried for a while.
     pub fn give_up(&mut self, now: Now) -> Option<Path> {
+        if now.mono.since(self.since) < TRIAL {
+            return None;
+        }
         let path = self.current.take()?;
         self.bad
             .retain(|(p, until)| *until > now.mono && *p != path);
@@ -82,7 +90,7 @@ impl Paths {
         outbound: &[OutboundInfo],
         leases: &[Lease],
     ) -> Option<Path> {
-        let mut best: Option<((u32, Duration, u32), Path)> = None;
+        let mut best = None;
         for o in outbound {
             for l in leases.iter().filter(|l| l.expires > now.wall) {
                 let path = Path {
@@ -91,7 +99,9 @@ impl Paths {
                     tunnel: l.tunnel,
                 };
                 let rank = (
-                    self.faults(now, o, l, &path),
+                    weaknesses(now, o, l),
+                    self.given_up(now, &path),
+                    self.faults(now, o, l),
                     o.rtt.unwrap_or(UNKNOWN),
                     rng.u32(),
                 );
@@ -103,16 +113,20 @@ impl Paths {
         best.map(|(_, path)| path)
     }
 
-    /// What speaks against a pair; more is worse.
-    fn faults(&self, now: Now, o: &OutboundInfo, l: &Lease, path: &Path) -> u32 {
+    /// When this very pair was given up: all others come first, then the one tried longest ago.
+    fn given_up(&self, now: Now, path: &Path) -> Option<Instant> {
+        let bad = self.bad.iter().find(|(bad, _)| bad == path);
+        bad.map(|(_, until)| *until)
+            .filter(|until| *until > now.mono)
+    }
+
+    /// Pairs given up that share a part with this one; more is worse.
+    fn faults(&self, now: Now, o: &OutboundInfo, l: &Lease) -> u32 {
         let mut faults = 0;
         for (bad, _) in self.bad.iter().filter(|(_, until)| *until > now.mono) {
-            faults += 2 * u32::from(bad.outbound == path.outbound);
-            faults += 2 * u32::from(bad.gateway == path.gateway && bad.tunnel == path.tunnel);
+            faults += 2 * u32::from(bad.outbound == o.id);
+            faults += 2 * u32::from(is_lease(l, bad));
         }
-        faults += 4 * u32::from(o.failing);
-        faults += 4 * u32::from(!is_fresh(o, now));
-        faults += 4 * u32::from(l.expires <= now.wall + MARGIN);
         // A tunnel that ends where the lease begins delivers, but some routers lose its replies.
         faults + u32::from(o.endpoint == l.gateway)
     }
@@ -121,10 +135,63 @@ impl Paths {
 /// Stands for a tunnel that was not timed yet.
 const UNKNOWN: Duration = Duration::from_secs(1);
 
+/// What makes a pair one to take only when there is no other.
+fn weaknesses(now: Now, o: &OutboundInfo, l: &Lease) -> u32 {
+    u32::from(o.failing) + u32::from(!is_fresh(o, now)) + u32::from(l.expires <= now.wall + MARGIN)
+}
+
 fn is_fresh(o: &OutboundInfo, now: Now) -> bool {
     o.expires > now.mono + MARGIN
 }
 
 fn is_lease(l: &Lease, path: &Path) -> bool {
     l.gateway == path.gateway && l.tunnel == path.tunnel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Date;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_pair_has_its_turn_before_one_is_tried_again() {
+        let wall = Date::from_secs(1_767_225_600);
+        let now = Now {
+            mono: Instant(1),
+            wall,
+        };
+        let later = Duration::from_secs(600);
+        // The first tunnel is the fastest by far.
+        let outbound: Vec<OutboundInfo> = (0..2)
+            .map(|n| OutboundInfo {
+                id: OutboundId(n),
+                first: RouterHash([30; 32]),
+                endpoint: RouterHash([40; 32]),
+                expires: now.mono + later,
+                expires_date: wall + later,
+                hops: 2,
+                rtt: Some(Duration::from_millis(100 + 900 * u64::from(n))),
+                failing: false,
+            })
+            .collect();
+        let leases = [1, 2].map(|n| Lease {
+            gateway: RouterHash([n; 32]),
+            tunnel: TunnelId(7),
+            expires: wall + later,
+        });
+        let (mut now, mut rng) = (now, Rng::from_number(1));
+        let mut paths = Paths::default();
+        for _ in 0..3 {
+            let mut seen = BTreeSet::new();
+            for _ in 0..4 {
+                let path = paths.choose(now, &mut rng, &outbound, &leases).unwrap();
+                seen.insert((path.outbound, path.gateway));
+                assert_eq!(paths.give_up(now), None, "it was not tried yet");
+                now = now.after(TRIAL);
+                paths.give_up(now).unwrap();
+            }
+            assert_eq!(seen.len(), 4);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Names and paths are sensitive: nothing here may reach a log or a status page.
 
 use super::Router;
+use crate::time::Instant;
 use crate::tunnel::{Direction, PoolId};
 use crate::wire::hash::{DestHash, RouterHash, TunnelId};
 use crate::wire::lease_set2::LeaseSet2;
@@ -61,6 +62,22 @@ impl Router {
                 hops: hops.to_vec(),
                 entry,
             })
+    }
+
+    /// The machines whose deadline has come.
+    #[must_use]
+    pub fn overdue(&self, now: Instant) -> Vec<&'static str> {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let dests = self.dests.values();
+        [
+            ("tunnels", due(self.tunnels.deadline())),
+            ("netdb", due(self.netdb.deadline())),
+            ("a destination", dests.map(|d| d.deadline()).any(due)),
+            ("the router itself", self.next_tick <= now),
+        ]
+        .into_iter()
+        .filter_map(|(name, due)| due.then_some(name))
+        .collect()
     }
 
     /// The local destinations.

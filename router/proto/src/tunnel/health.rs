@@ -45,6 +45,8 @@ pub(super) struct Health {
     pub(super) failing: bool,
     pub(super) next_test: Instant,
     failures: u8,
+    /// Something speaks against it: its tests are waited for no longer than round trips tell.
+    suspected: bool,
     tested: Option<Instant>,
     last_ok: Option<Instant>,
 }
@@ -56,6 +58,7 @@ impl Health {
             failing: false,
             next_test: now + FIRST + rng.jitter(FIRST),
             failures: 0,
+            suspected: false,
             tested: None,
             last_ok: None,
         }
@@ -66,8 +69,19 @@ impl Health {
         self.last_ok.is_some()
     }
 
+    /// Something spoke against it and a test was lost since: a replacement is built before it is
+    /// given up.
+    pub(super) const fn is_doubtful(&self) -> bool {
+        self.suspected && self.failures > 0
+    }
+
     fn as_partner(&self) -> impl Ord {
-        (self.failing, !self.is_proven(), self.next_test)
+        (
+            self.failing,
+            self.failures,
+            !self.is_proven(),
+            self.next_test,
+        )
     }
 
     /// Something came through. Answers whether that is news: the first time, or the first time
@@ -77,6 +91,7 @@ impl Health {
             self.rtt = Some(self.rtt.map_or(rtt, |old| (old * 3 + rtt) / 4));
         }
         self.failures = 0;
+        self.suspected = false;
         let first = self.last_ok.replace(now).is_none();
         core::mem::replace(&mut self.failing, false) || first
     }
@@ -90,6 +105,7 @@ impl Health {
     /// Something may be wrong: test at once, unless that was just done. Answers whether a test
     /// is due.
     pub(super) fn suspect(&mut self, now: Instant) -> bool {
+        self.suspected = true;
         let just_tested = self.tested.is_some_and(|at| now < at + AGAIN);
         if !just_tested {
             self.next_test = now;
@@ -225,7 +241,8 @@ impl Tunnels {
             return;
         };
         let way = Way::back(inbound, back, out.endpoint(self.us));
-        let known = out.health.is_proven() && back.health.is_proven();
+        let suspected = out.health.suspected || back.health.suspected;
+        let known = out.health.is_proven() && back.health.is_proven() && !suspected;
         let until = now.mono
             + if known {
                 TIMEOUT.1
@@ -262,11 +279,14 @@ impl Tunnels {
         })
     }
 
-    /// Nothing comes any more that was expected: the inbound tunnels of the pool are tested.
-    pub fn suspect_inbound(&mut self, now: Now, pool: PoolId) {
+    /// Nothing comes any more that was expected: the tunnels of the pool are tested.
+    pub fn suspect_all(&mut self, now: Now, pool: PoolId) {
         let mut due = false;
         for t in self.inbound.values_mut().filter(|t| t.pool == pool) {
             due |= t.listed() && t.health.suspect(now.mono);
+        }
+        for t in self.outbound.values_mut().filter(|t| t.pool == pool) {
+            due |= t.health.suspect(now.mono);
         }
         if due {
             self.wake(now.mono);

@@ -134,7 +134,25 @@ impl Tunnels {
         if fresh == 0 && building < 2 * wanted {
             return wanted.saturating_sub(self.building_young(pool, direction, now));
         }
-        wanted.saturating_sub(fresh + building)
+        // Those in doubt stay until they are given up; as many are built beside them.
+        let doubtful = self.doubtful(pool, direction).min(wanted);
+        (wanted + doubtful).saturating_sub(fresh + building)
+    }
+
+    fn doubtful(&self, pool: PoolId, direction: Direction) -> usize {
+        let doubtful = |health: &Health| health.is_doubtful() && !health.failing;
+        match direction {
+            Direction::Inbound => {
+                let of_pool = self.inbound.values().filter(|t| t.pool == pool);
+                of_pool
+                    .filter(|t| t.listed() && doubtful(&t.health))
+                    .count()
+            }
+            Direction::Outbound => {
+                let of_pool = self.outbound.values().filter(|t| t.pool == pool);
+                of_pool.filter(|t| doubtful(&t.health)).count()
+            }
+        }
     }
 
     fn fill(

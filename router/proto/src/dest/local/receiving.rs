@@ -1,7 +1,7 @@
 //! What arrives for a local destination: LeaseSets that were sent along, data for streams, and
 //! what all of it says about the session. Unpacking and signatures are budgeted.
 
-use super::LocalDest;
+use super::{DestOutput, LocalDest, SILENCE};
 use crate::dest::demux::{Envelope, STREAMING};
 use crate::garlic::clove::{Block, Clove, Delivery};
 use crate::garlic::ratchet::{Opened, PeerKey, SentKind, SessionState};
@@ -78,6 +78,7 @@ impl LocalDest {
             return;
         };
         remote.used = now.mono;
+        let unanswered = remote.is_silent(now, SILENCE);
         remote.unheard = None;
         remote.acked(&opened.acked);
         match opened.kind {
@@ -90,6 +91,11 @@ impl LocalDest {
         }
         let verdict = remote.doubt.heard(now.mono, &opened.acked);
         self.judge(now, from, verdict, true);
+        if unanswered && opened.kind == SentKind::NewSession {
+            // It has not got what we sent, or it would not begin anew.
+            self.give_up_path(now, from, false);
+            self.outputs.push_back(DestOutput::Unheard);
+        }
         self.agenda.wake(from);
     }
 

@@ -185,8 +185,12 @@ impl LocalDest {
         let Some(before) = remote.doubt.takes_afresh(now.mono) else {
             return false;
         };
-        if before > 0 && (before % 2 == 0 || remote.is_silent(now, SILENCE)) {
+        let silent = remote.is_silent(now, SILENCE);
+        if before > 0 && (before % 2 == 0 || silent) {
             self.give_up_path(now, hash, false);
+        }
+        if silent {
+            self.outputs.push_back(DestOutput::Unheard);
         }
         true
     }

@@ -49,7 +49,7 @@ impl Router {
             DestOutput::PathWorks(path) => self.report(now, path, true),
             DestOutput::Stream(event) => self.on_stream(now, pool, event),
             DestOutput::Unreachable(hash) => self.on_unreachable(now, pool, hash),
-            DestOutput::Unheard => self.tunnels.suspect_inbound(now, pool),
+            DestOutput::Unheard => self.tunnels.suspect_all(now, pool),
             DestOutput::Note(what, hash) => {
                 self.trace(Event::Dest(Level::Debug, what, Sensitive(hash)));
             }
