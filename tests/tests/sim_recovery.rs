@@ -17,6 +17,7 @@ fn world(seed: u64) -> World {
     World {
         seed,
         hops: 2,
+        quantity: 3,
         ..World::default()
     }
 }
@@ -138,7 +139,7 @@ fn a_burst_of_losses_stops_nobody() {
 
 #[test]
 fn two_of_twelve_routers_end() {
-    let (mut first, mut worst) = (Duration::ZERO, Duration::ZERO);
+    let (mut firsts, mut worst) = (Vec::new(), Duration::ZERO);
     for seed in 0..10 {
         let mut sim = world(seed).build();
         let server = 11;
@@ -150,10 +151,14 @@ fn two_of_twelve_routers_end() {
             }
         });
         println!("two end, seed {seed}: {healed:?} {later:?}");
-        (first, worst) = (first.max(healed), worst.max(later));
+        firsts.push(healed);
+        worst = worst.max(later);
     }
-    assert!(first <= secs(10), "the first page after {first:?}");
-    assert!(worst <= secs(2), "a later one took {worst:?}");
+    firsts.sort_unstable();
+    // Where all tunnels of a side die at once, it has to notice that before it can build others.
+    assert!(firsts[4] <= secs(3) && firsts[7] <= secs(10), "{firsts:?}");
+    assert!(firsts[9] <= secs(17), "{firsts:?}");
+    assert!(worst <= secs(4), "a later one took {worst:?}");
 }
 
 #[test]

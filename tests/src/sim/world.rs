@@ -29,6 +29,8 @@ pub struct World {
     pub per_net: usize,
     /// Hops of client tunnels.
     pub hops: u8,
+    /// Tunnels of a client's pool in each direction.
+    pub quantity: u8,
     /// The last so many routers serve a destination.
     pub servers: usize,
     /// The network.
@@ -44,6 +46,7 @@ impl Default for World {
             floodfills: 4,
             per_net: 1,
             hops: 2,
+            quantity: 2,
             servers: 2,
             conditions,
         }
@@ -110,7 +113,7 @@ impl World {
             },
             client: PoolConfig {
                 hops: self.hops,
-                quantity: 2,
+                quantity: self.quantity,
             },
             // Servers have no clients of their own.
             spare_destination: i + self.servers < self.routers,

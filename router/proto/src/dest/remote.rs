@@ -25,8 +25,12 @@ const RETRY: Duration = Duration::from_millis(1500);
 const AT_LEAST: Duration = Duration::from_millis(300);
 /// Of the messages that wait, so many take turns in New Sessions.
 const TURNS: usize = 4;
-/// Least time between two lookups of a LeaseSet that is there.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// Least time between two lookups of a LeaseSet that is there: often at first, since who builds
+/// all tunnels anew needs some seconds until that is known.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+const LOOK_SELDOM: Duration = Duration::from_secs(20);
+/// Lookups without a sign of life between them, after which they are seldom.
+const LOOKS: u32 = 5;
 
 /// An application message that waits for a LeaseSet, a tunnel or a session.
 #[derive(Clone, Debug)]
@@ -85,6 +89,8 @@ pub struct Remote {
     pub misled: bool,
     told: Option<Told>,
     next_look: Instant,
+    /// Lookups of its LeaseSet since it was last heard of.
+    pub looks: u32,
     turn: usize,
     /// When a New Session was last sent for want of a session.
     tried: Option<Instant>,
@@ -113,6 +119,7 @@ impl Remote {
             misled: false,
             told: None,
             next_look: Instant::default(),
+            looks: 0,
             turn: 0,
             tried: None,
         }
@@ -172,7 +179,9 @@ impl Remote {
         let looks = !self.looking && self.next_look <= now.mono;
         if looks {
             self.looking = true;
-            self.next_look = now.mono + LOOK_AGAIN;
+            self.looks = self.looks.saturating_add(1);
+            let seldom = self.looks >= LOOKS;
+            self.next_look = now.mono + if seldom { LOOK_SELDOM } else { LOOK_AGAIN };
         }
         looks
     }

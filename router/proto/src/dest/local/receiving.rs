@@ -79,7 +79,7 @@ impl LocalDest {
         };
         remote.used = now.mono;
         let unanswered = remote.is_silent(now, SILENCE);
-        remote.unheard = None;
+        (remote.unheard, remote.looks) = (None, 0);
         remote.acked(&opened.acked);
         match opened.kind {
             SentKind::NewSession => remote.forget_telling(),
