@@ -64,7 +64,9 @@ fn pages(sim: &mut Sim, server: usize, what: impl FnOnce(&mut Sim)) -> (Duration
     assert!(broken.is_empty(), "{broken:?}");
     let (mut healed, mut later) = (Duration::ZERO, Duration::ZERO);
     for (t, p) in sim.apps().transfers() {
-        let begun = p.started.unwrap();
+        let Some(begun) = p.started else {
+            continue;
+        };
         // A page that was under way may end with the side that lost everything.
         if begun < at {
             continue;
@@ -156,9 +158,9 @@ fn two_of_twelve_routers_end() {
     }
     firsts.sort_unstable();
     // Where all tunnels of a side die at once, it has to notice that before it can build others.
-    assert!(firsts[4] <= secs(3) && firsts[7] <= secs(10), "{firsts:?}");
-    assert!(firsts[9] <= secs(17), "{firsts:?}");
-    assert!(worst <= secs(4), "a later one took {worst:?}");
+    assert!(firsts[4] <= secs(5) && firsts[7] <= secs(10), "{firsts:?}");
+    assert!(firsts[9] <= secs(20), "{firsts:?}");
+    assert!(worst <= secs(8), "a later one took {worst:?}");
 }
 
 #[test]

@@ -76,12 +76,7 @@ impl Health {
     }
 
     fn as_partner(&self) -> impl Ord {
-        (
-            self.failing,
-            self.failures,
-            !self.is_proven(),
-            self.next_test,
-        )
+        (self.failing, !self.is_proven(), self.next_test)
     }
 
     /// Something came through. Answers whether that is news: the first time, or the first time
@@ -105,12 +100,17 @@ impl Health {
     /// Something may be wrong: test at once, unless that was just done. Answers whether a test
     /// is due.
     pub(super) fn suspect(&mut self, now: Instant) -> bool {
-        self.suspected = true;
         let just_tested = self.tested.is_some_and(|at| now < at + AGAIN);
         if !just_tested {
             self.next_test = now;
         }
         !just_tested
+    }
+
+    /// The same, where nothing at all comes back any more.
+    fn distrust(&mut self, now: Instant) -> bool {
+        self.suspected = true;
+        self.suspect(now)
     }
 
     /// A test sent at `sent` was lost. Another pair may have proved this tunnel since, then the
@@ -283,10 +283,10 @@ impl Tunnels {
     pub fn suspect_all(&mut self, now: Now, pool: PoolId) {
         let mut due = false;
         for t in self.inbound.values_mut().filter(|t| t.pool == pool) {
-            due |= t.listed() && t.health.suspect(now.mono);
+            due |= t.listed() && t.health.distrust(now.mono);
         }
         for t in self.outbound.values_mut().filter(|t| t.pool == pool) {
-            due |= t.health.suspect(now.mono);
+            due |= t.health.distrust(now.mono);
         }
         if due {
             self.wake(now.mono);

@@ -134,9 +134,10 @@ impl Tunnels {
         if fresh == 0 && building < 2 * wanted {
             return wanted.saturating_sub(self.building_young(pool, direction, now));
         }
-        // Those in doubt stay until they are given up; as many are built beside them.
+        // Those in doubt stay until they are given up; as many are built beside them, in turn.
         let doubtful = self.doubtful(pool, direction).min(wanted);
-        (wanted + doubtful).saturating_sub(fresh + building)
+        let more = if building == 0 { doubtful } else { 0 };
+        (wanted + more).saturating_sub(fresh + building)
     }
 
     fn doubtful(&self, pool: PoolId, direction: Direction) -> usize {
