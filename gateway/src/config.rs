@@ -476,74 +476,77 @@ mod tests {
         assert!(error("[lan]\ninterface = \"lo\"").contains("reserved"));
     }
 
+    /// Settings with values beyond their ends.
+    const EXTREMES: &[(&str, &str, &[&str])] = &[
+        (
+            "lan",
+            "interface",
+            &["\"\"", "\"0123456789abcdef\"", "\"a/b\"", "5"],
+        ),
+        (
+            "lan",
+            "address",
+            &[
+                "\"127.0.0.1/8\"",
+                "\"224.0.0.1/24\"",
+                "\"0.0.0.1/8\"",
+                "\"10.0.0.1/31\"",
+                "\"10.0.0.1\"",
+                "\"169.254.1.1/24\"",
+                "\"10.0.0.255/24\"",
+            ],
+        ),
+        (
+            "lan",
+            "address6",
+            &["\"fe80::1/64\"", "\"fd00::/64\"", "\"fd00::1/128\""],
+        ),
+        (
+            "lan",
+            "port",
+            &["0", "53", "-1", "65536", "\"x\"", "9999999999999999999999"],
+        ),
+        ("wan", "interface", &["\"lo\"", "\"lan0\"", "\".a\""]),
+        ("wan", "router_port", &["0", "53", "7002", "65536"]),
+        (
+            "virtual",
+            "v4",
+            &[
+                "\"127.0.0.0/8\"",
+                "\"0.0.0.0/8\"",
+                "\"224.0.0.0/8\"",
+                "\"198.18.0.1/15\"",
+                "\"10.0.0.0/7\"",
+                "\"10.0.0.0/21\"",
+                "\"192.0.0.0/8\"",
+            ],
+        ),
+        (
+            "users",
+            "router",
+            &["0", "\"root\"", "\"\"", "-1", "4294967296", "1.5"],
+        ),
+        ("users", "gateway", &["0", "\"root\"", "\"ramson\""]),
+        (
+            "paths",
+            "state_dir",
+            &["\"\"", "\"a\"", "\"/\"", "\"/a/../b\""],
+        ),
+        ("paths", "stream_sock", &["\"\"", "\"a.sock\"", "7"]),
+        (
+            "paths",
+            "admin_sock",
+            &["\"/run/ramson/stream.sock\"", "\"x\""],
+        ),
+        ("limits", "flows", &["0", "16385", "-1", "\"many\""]),
+        ("limits", "flows_per_client", &["0", "513", "1e3"]),
+    ];
+
     /// Each setting at and beyond its ends: the error has the line and the key.
     #[test]
     fn extremes_are_refused_by_line_and_key() {
-        for (section, key, values) in [
-            (
-                "lan",
-                "interface",
-                &["\"\"", "\"0123456789abcdef\"", "\"a/b\"", "5"][..],
-            ),
-            (
-                "lan",
-                "address",
-                &[
-                    "\"127.0.0.1/8\"",
-                    "\"224.0.0.1/24\"",
-                    "\"0.0.0.1/8\"",
-                    "\"10.0.0.1/31\"",
-                    "\"10.0.0.1\"",
-                    "\"169.254.1.1/24\"",
-                    "\"10.0.0.255/24\"",
-                ][..],
-            ),
-            (
-                "lan",
-                "address6",
-                &["\"fe80::1/64\"", "\"fd00::/64\"", "\"fd00::1/128\""][..],
-            ),
-            (
-                "lan",
-                "port",
-                &["0", "53", "-1", "65536", "\"x\"", "9999999999999999999999"][..],
-            ),
-            ("wan", "interface", &["\"lo\"", "\"lan0\"", "\".a\""][..]),
-            ("wan", "router_port", &["0", "53", "7002", "65536"][..]),
-            (
-                "virtual",
-                "v4",
-                &[
-                    "\"127.0.0.0/8\"",
-                    "\"0.0.0.0/8\"",
-                    "\"224.0.0.0/8\"",
-                    "\"198.18.0.1/15\"",
-                    "\"10.0.0.0/7\"",
-                    "\"10.0.0.0/21\"",
-                    "\"192.0.0.0/8\"",
-                ][..],
-            ),
-            (
-                "users",
-                "router",
-                &["0", "\"root\"", "\"\"", "-1", "4294967296", "1.5"][..],
-            ),
-            ("users", "gateway", &["0", "\"root\"", "\"ramson\""][..]),
-            (
-                "paths",
-                "state_dir",
-                &["\"\"", "\"a\"", "\"/\"", "\"/a/../b\""][..],
-            ),
-            ("paths", "stream_sock", &["\"\"", "\"a.sock\"", "7"][..]),
-            (
-                "paths",
-                "admin_sock",
-                &["\"/run/ramson/stream.sock\"", "\"x\""][..],
-            ),
-            ("limits", "flows", &["0", "16385", "-1", "\"many\""][..]),
-            ("limits", "flows_per_client", &["0", "513", "1e3"][..]),
-        ] {
-            for value in values {
+        for (section, key, values) in EXTREMES {
+            for value in *values {
                 let said = error(&format!("# first\n[{section}]\n{key} = {value}\n"));
                 let named = said.contains(&format!("{section}.{key}"));
                 assert!(
