@@ -90,7 +90,7 @@ mod tests {
     fn without_a_host_of_ipv4_we_say_that_we_can_dial_by_it() {
         let four = (None, Some("4".to_owned()));
         let host = |h: &str| (Some(h.to_owned()), None);
-        assert_eq!(published(""), [four.clone()]);
+        assert_eq!(published(""), std::slice::from_ref(&four));
         assert_eq!(published("host6 = \"2a01::1\""), [host("2a01::1"), four]);
         assert_eq!(published("host = \"8.8.8.8\""), [host("8.8.8.8")]);
     }
