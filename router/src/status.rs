@@ -80,10 +80,15 @@ fn destinations(t: &mut Text, s: &Snapshot) {
     t.line("messages.metered", s.messages.metered);
     t.line("paths.failed", s.messages.paths_failed);
     t.line("sessions.doubted", s.messages.doubted);
-    t.line("streams.stalled", s.messages.stalled);
-    t.line("streams.recovered", s.messages.recovered);
-    t.line("streams.given_up", s.messages.given_up);
     let p = &s.packets;
+    t.line("streams.stalled", p.stalled);
+    t.line("streams.recovered", p.recovered);
+    t.line("streams.ended.closed", p.ended.closed);
+    t.line("streams.ended.peer_reset", p.ended.peer);
+    t.line("streams.ended.no_answer", p.ended.no_answer);
+    t.line("streams.ended.timeout", p.ended.timeout);
+    t.line("streams.ended.protocol", p.ended.protocol);
+    t.line("streams.ended.local", p.ended.local);
     t.line("packets.received", p.received);
     t.line("packets.sent", p.sent);
     t.line("packets.resent", p.resent);
@@ -165,4 +170,25 @@ fn rss_kbytes() -> u64 {
         .next()
         .and_then(|n| n.parse().ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_streams_ended_is_shown() {
+        let mut s = Snapshot::default();
+        let p = &mut s.packets;
+        (p.stalled, p.recovered, p.ended.timeout) = (3, 2, 1);
+        let text = text(&s, &LinkStatus::default(), &ShellStatus::default());
+        for line in [
+            "streams.stalled: 3",
+            "streams.recovered: 2",
+            "streams.ended.timeout: 1",
+            "streams.ended.no_answer: 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}");
+        }
+    }
 }

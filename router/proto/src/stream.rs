@@ -14,11 +14,12 @@ mod rtt;
 mod send;
 mod share;
 mod strays;
+mod turn;
 mod window;
 mod withhold;
 
 pub use config::StreamConfig;
-pub use event::{ResetWhy, StreamError, StreamEvent, StreamId, StreamStats, Transmit};
+pub use event::{Ends, ResetWhy, StreamError, StreamEvent, StreamId, StreamStats, Transmit};
 
 use crate::crypto::sig::SigningKey;
 use crate::limits::{STREAM_PEERS_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX};
@@ -31,8 +32,9 @@ use core::time::Duration;
 use listener::{Early, Ended, Gate};
 use packet::{ECHO, Packet, SYN};
 use share::Share;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use strays::Strays;
+use turn::Turn;
 
 /// How long the round-trip time of a peer is remembered.
 const MEMORY: Duration = Duration::from_secs(300);
@@ -73,7 +75,7 @@ pub struct Streams {
 struct Peer {
     streams: usize,
     incoming: usize,
-    /// When it last acknowledged something for the first time.
+    /// When it last answered something.
     alive: Option<Instant>,
 }
 
@@ -83,27 +85,6 @@ enum Path {
     Works,
     Unanswered,
     Stalled,
-}
-
-/// Streams whose turn it is, each once.
-#[derive(Default)]
-struct Turn {
-    queue: VecDeque<StreamId>,
-    queued: BTreeSet<StreamId>,
-}
-
-impl Turn {
-    fn push(&mut self, id: StreamId) {
-        if self.queued.insert(id) {
-            self.queue.push_back(id);
-        }
-    }
-
-    fn pop(&mut self) -> Option<StreamId> {
-        let id = self.queue.pop_front()?;
-        self.queued.remove(&id);
-        Some(id)
-    }
 }
 
 impl Streams {
@@ -284,8 +265,10 @@ impl Streams {
         let unnamed = s.names.remote == 0;
         match s.handle(now, &self.local, p, payload) {
             Heard::Nothing => {}
-            Heard::Progress => {
-                self.paths.insert(from, Path::Works);
+            heard @ (Heard::Progress | Heard::Answer) => {
+                if heard == Heard::Progress {
+                    self.paths.insert(from, Path::Works);
+                }
                 if let Some(peer) = self.peers.get_mut(&from) {
                     peer.alive = Some(now.mono);
                 }
@@ -347,7 +330,7 @@ impl Streams {
         match stream.handle(now, &self.local, p, payload) {
             Heard::Bad | Heard::Dropped => self.stats.bad += 1,
             Heard::BadSignature => self.stats.bad_signatures += 1,
-            Heard::Nothing | Heard::Progress | Heard::Duplicate | Heard::Late => {
+            Heard::Nothing | Heard::Progress | Heard::Answer | Heard::Duplicate | Heard::Late => {
                 self.insert(stream);
                 for e in self.early.take(from, recv_id) {
                     self.handle_known(now, names.id, from, &e.payload);
@@ -400,6 +383,7 @@ impl Streams {
                 continue;
             };
             if let Some(e) = s.poll_event() {
+                self.stats.note(&e);
                 if s.is_over() {
                     // Removed with the next turn, which knows the time.
                     self.to_send.push(id);
@@ -462,6 +446,12 @@ impl Streams {
     #[must_use]
     pub const fn stats(&self) -> StreamStats {
         self.stats
+    }
+
+    /// Whom a stream is with, until the turn after its last event.
+    #[must_use]
+    pub fn peer_of(&self, id: StreamId) -> Option<DestHash> {
+        self.streams.get(&id).map(|s| s.names.peer)
     }
 
     /// Whom streams exist with.

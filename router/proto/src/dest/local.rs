@@ -114,12 +114,6 @@ pub struct Counts {
     pub overflowed: u64,
     /// Cloves and LeaseSets dropped because a message held more than may be unpacked or verified.
     pub metered: u64,
-    /// Times that streams to a remote began to stand still.
-    pub stalled: u64,
-    /// Of those, times that they went on.
-    pub recovered: u64,
-    /// Streams that ended because nothing came back.
-    pub given_up: u64,
     /// Sessions that came into doubt.
     pub doubted: u64,
 }
@@ -356,8 +350,7 @@ impl LocalDest {
             Verdict::Doubt => {
                 self.give_up_path(now, hash, blame);
                 self.counts.doubted += 1;
-                let note = DestOutput::Note("a session is in doubt", hash);
-                self.outputs.push_back(note);
+                self.note("a session is in doubt", hash);
                 self.look_again(now, hash);
             }
         }
@@ -396,18 +389,15 @@ impl LocalDest {
         }
     }
 
+    fn note(&mut self, what: &'static str, hash: DestHash) {
+        self.outputs.push_back(DestOutput::Note(what, hash));
+    }
+
     fn note_stream(&mut self, now: Now, event: &StreamEvent) {
         match event {
             StreamEvent::Stalled { to } => {
                 self.give_up_path(now, *to, true);
                 self.note_silence(now, *to);
-                if let Some(remote) = self.remotes.get_mut(to)
-                    && !core::mem::replace(&mut remote.stalled, true)
-                {
-                    self.counts.stalled += 1;
-                    let note = DestOutput::Note("a stream stands still", *to);
-                    self.outputs.push_back(note);
-                }
             }
             StreamEvent::Unanswered { to } => {
                 self.give_up_path(now, *to, false);
@@ -421,16 +411,19 @@ impl LocalDest {
                 remote.lost_paths = 0;
                 self.outputs
                     .extend(remote.paths.current().map(DestOutput::PathWorks));
-                if core::mem::take(&mut remote.stalled) {
-                    self.counts.recovered += 1;
-                    let note = DestOutput::Note("a stream goes on", *to);
-                    self.outputs.push_back(note);
+            }
+            StreamEvent::StandsStill { to, .. } => self.note("a stream stands still", *to),
+            StreamEvent::GoesOn { to, .. } => self.note("a stream goes on", *to),
+            StreamEvent::Reset { id, why } => {
+                let what = match why {
+                    ResetWhy::Timeout => "a stream ends: what was sent is not answered",
+                    ResetWhy::NoAnswer => "a stream ends: its first packet was not answered",
+                    _ => return,
+                };
+                if let Some(to) = self.streams.peer_of(*id) {
+                    self.note(what, to);
                 }
             }
-            StreamEvent::Reset {
-                why: ResetWhy::Timeout | ResetWhy::NoAnswer,
-                ..
-            } => self.counts.given_up += 1,
             _ => {}
         }
     }

@@ -77,8 +77,6 @@ pub struct Remote {
     pub lost_paths: u32,
     /// Whether what is sent under the session arrives.
     pub doubt: Doubt,
-    /// A stream to it stands still.
-    pub stalled: bool,
     /// Since when something was sent and nothing heard.
     pub unheard: Option<Instant>,
     /// When something was last sent or received.
@@ -112,7 +110,6 @@ impl Remote {
             paths: Paths::default(),
             lost_paths: 0,
             doubt: Doubt::default(),
-            stalled: false,
             unheard: None,
             used: now.mono,
             checked: None,

@@ -62,7 +62,7 @@ impl Router {
         let (mut messages, mut packets) = (Counts::default(), StreamStats::default());
         for d in self.dests.values() {
             add(&mut messages, d.counts);
-            add_packets(&mut packets, d.streams.stats());
+            packets.add(&d.streams.stats());
         }
         Snapshot {
             messages,
@@ -101,20 +101,5 @@ const fn add(sum: &mut Counts, c: Counts) {
     sum.paths_failed += c.paths_failed;
     sum.overflowed += c.overflowed;
     sum.metered += c.metered;
-    sum.stalled += c.stalled;
-    sum.recovered += c.recovered;
-    sum.given_up += c.given_up;
     sum.doubted += c.doubted;
-}
-
-const fn add_packets(sum: &mut StreamStats, s: StreamStats) {
-    sum.received += s.received;
-    sum.sent += s.sent;
-    sum.resent += s.resent;
-    sum.duplicates += s.duplicates;
-    sum.overflows += s.overflows;
-    sum.bad += s.bad;
-    sum.bad_signatures += s.bad_signatures;
-    sum.refused += s.refused;
-    sum.strays += s.strays;
 }

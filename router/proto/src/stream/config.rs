@@ -30,6 +30,9 @@ pub struct StreamConfig {
     pub close_idle: Duration,
     /// Timeouts in a row without a sign of life until a stream is given up.
     pub resends_max: u32,
+    /// How long what was sent may stay without any answer, resends included: a stream that stands
+    /// still for so long ends, although other things may be heard of the peer.
+    pub stall_max: Duration,
     /// Streams at the same time, at most [`crate::limits::STREAMS_MAX`].
     pub streams_max: usize,
     /// Incoming streams of one peer at the same time.
@@ -53,6 +56,7 @@ impl Default for StreamConfig {
             keepalive: Duration::from_secs(90),
             close_idle: Duration::from_secs(60),
             resends_max: 10,
+            stall_max: Duration::from_secs(180),
             streams_max: 2048,
             per_peer_max: 64,
             syn_rate_peer: 20,

@@ -71,6 +71,8 @@ pub(crate) enum Heard {
     Nothing,
     /// Something of ours arrived.
     Progress,
+    /// It answers something of ours that is not taken yet.
+    Answer,
     Duplicate,
     /// No room for it.
     Dropped,
@@ -106,6 +108,9 @@ pub(crate) struct Connection {
     moved: Instant,
     /// When the peer's CLOSE was taken.
     closed_at: Option<Instant>,
+    /// It stands still: bytes went unanswered and none were acknowledged since.
+    stalled: bool,
+    told_stalled: bool,
     /// What its receiving half held when it was last counted.
     pub counted: usize,
 }
@@ -141,6 +146,8 @@ impl Connection {
             heard: now,
             moved: now,
             closed_at: None,
+            stalled: false,
+            told_stalled: false,
             counted: 0,
         }
     }
@@ -284,11 +291,19 @@ impl Connection {
             None if acked.packets > 0 => self.send.set_choked(now, false),
             None => {}
         }
-        if acked.packets > 0 {
+        // A packet without a number is sent for one of ours. Data says nothing: it may come for
+        // hours although nothing of ours arrives.
+        let plain = p.seq == 0 && !p.has(SYN);
+        let heard = if acked.packets > 0 {
+            self.stalled = false;
             Heard::Progress
+        } else if plain || p.delay.is_some_and(|d| d >= CHOKE) {
+            Heard::Answer
         } else {
-            Heard::Nothing
-        }
+            return Heard::Nothing;
+        };
+        self.send.on_answer(now);
+        heard
     }
 
     fn handle_payload(&mut self, now: Instant, p: Packet) -> Heard {
@@ -344,6 +359,7 @@ impl Connection {
         let waits = self.send.close_acked() && !self.recv.is_closed();
         let linger = waits.then(|| self.linger_until());
         [
+            self.gives_up_at(config),
             self.send.deadline(self.opened),
             hold,
             connect,
@@ -393,6 +409,15 @@ impl Connection {
                 self.told_finished = true;
                 return Some(StreamEvent::Finished { id });
             }
+        }
+        if self.stalled != self.told_stalled && self.end.is_none() {
+            self.told_stalled = self.stalled;
+            let to = self.names.peer;
+            return Some(if self.stalled {
+                StreamEvent::StandsStill { id, to }
+            } else {
+                StreamEvent::GoesOn { id, to }
+            });
         }
         let end = self.end.filter(|_| !self.told_end);
         if let Some(end) = end {

@@ -36,7 +36,7 @@ pub struct Transmit {
 pub enum ResetWhy {
     /// The peer said so, or left without taking everything.
     Peer,
-    /// The peer has not been heard of for all resends.
+    /// What was sent has not been answered, resends included.
     Timeout,
     /// The SYN was never answered.
     NoAnswer,
@@ -95,6 +95,20 @@ pub enum StreamEvent {
         /// Why.
         why: ResetWhy,
     },
+    /// Bytes of the stream were not answered for a whole timeout.
+    StandsStill {
+        /// The stream.
+        id: StreamId,
+        /// The peer.
+        to: DestHash,
+    },
+    /// Bytes of a stream that stood still were acknowledged.
+    GoesOn {
+        /// The stream.
+        id: StreamId,
+        /// The peer.
+        to: DestHash,
+    },
     /// An acknowledgement came: the path works.
     Progress {
         /// The peer.
@@ -151,4 +165,69 @@ pub struct StreamStats {
     pub refused: u64,
     /// Packets of no stream, and those after the end of one.
     pub strays: u64,
+    /// Times that a stream stood still, and that one went on again.
+    pub stalled: u64,
+    /// See [`Self::stalled`].
+    pub recovered: u64,
+    /// How streams ended.
+    pub ended: Ends,
+}
+
+/// How many streams ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// In order.
+    pub closed: u64,
+    /// [`ResetWhy::Peer`].
+    pub peer: u64,
+    /// [`ResetWhy::Timeout`].
+    pub timeout: u64,
+    /// [`ResetWhy::NoAnswer`].
+    pub no_answer: u64,
+    /// [`ResetWhy::Protocol`].
+    pub protocol: u64,
+    /// [`ResetWhy::Local`].
+    pub local: u64,
+}
+
+impl StreamStats {
+    /// Counts what an event says of a stream.
+    pub(super) const fn note(&mut self, event: &StreamEvent) {
+        let ended = &mut self.ended;
+        let counter = match event {
+            StreamEvent::StandsStill { .. } => &mut self.stalled,
+            StreamEvent::GoesOn { .. } => &mut self.recovered,
+            StreamEvent::Closed { .. } => &mut ended.closed,
+            StreamEvent::Reset { why, .. } => match why {
+                ResetWhy::Peer => &mut ended.peer,
+                ResetWhy::Timeout => &mut ended.timeout,
+                ResetWhy::NoAnswer => &mut ended.no_answer,
+                ResetWhy::Protocol => &mut ended.protocol,
+                ResetWhy::Local => &mut ended.local,
+            },
+            _ => return,
+        };
+        *counter += 1;
+    }
+
+    /// Adds the counters of another destination.
+    pub const fn add(&mut self, s: &Self) {
+        self.received += s.received;
+        self.sent += s.sent;
+        self.resent += s.resent;
+        self.duplicates += s.duplicates;
+        self.overflows += s.overflows;
+        self.bad += s.bad;
+        self.bad_signatures += s.bad_signatures;
+        self.refused += s.refused;
+        self.strays += s.strays;
+        self.stalled += s.stalled;
+        self.recovered += s.recovered;
+        self.ended.closed += s.ended.closed;
+        self.ended.peer += s.ended.peer;
+        self.ended.timeout += s.ended.timeout;
+        self.ended.no_answer += s.ended.no_answer;
+        self.ended.protocol += s.ended.protocol;
+        self.ended.local += s.ended.local;
+    }
 }

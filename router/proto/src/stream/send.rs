@@ -100,6 +100,8 @@ pub(crate) struct SendSide {
     choked: Option<Duration>,
     /// Timeouts without any sign of life in between.
     silent: u32,
+    /// Since when something sent waits and nothing sent was answered.
+    waits_since: Option<Instant>,
     pub(crate) close_seq: Option<u32>,
 }
 
@@ -123,6 +125,7 @@ impl SendSide {
             asked_at: Instant(0),
             choked: None,
             silent: 0,
+            waits_since: None,
             close_seq: None,
         }
     }
@@ -179,6 +182,16 @@ impl SendSide {
     /// When the newest packet known to have arrived was sent.
     pub(crate) fn newest_arrived(&self) -> Option<Instant> {
         self.newest.map(|(at, _)| at)
+    }
+
+    /// Since when something sent waits and nothing sent was answered.
+    pub(crate) const fn waits_since(&self) -> Option<Instant> {
+        self.waits_since
+    }
+
+    /// The peer answers what is sent, though it may not take it yet.
+    pub(crate) fn on_answer(&mut self, now: Instant) {
+        self.waits_since = (!self.unacked.is_empty()).then_some(now);
     }
 
     /// When the oldest unacknowledged packet was last sent.
@@ -303,6 +316,7 @@ impl SendSide {
             self.close_seq = Some(seq);
         }
         self.unacked_bytes += n;
+        self.waits_since.get_or_insert(now);
         self.unacked.insert(
             seq,
             Sent {

@@ -6,5 +6,6 @@ mod hostile;
 mod net;
 mod senders;
 mod silence;
+mod stall;
 mod transfer;
 mod vectors;

@@ -17,6 +17,7 @@ struct Side {
     inbox: VecDeque<(Instant, Vec<u8>)>,
     events: Vec<StreamEvent>,
     lookups: usize,
+    notes: Vec<&'static str>,
 }
 
 struct Pair {
@@ -37,6 +38,7 @@ fn side(keys: DestinationKeys, n: u8, now: Now) -> Side {
         inbox: VecDeque::new(),
         events: Vec::new(),
         lookups: 0,
+        notes: Vec::new(),
     }
 }
 
@@ -131,6 +133,7 @@ impl Pair {
                 }
                 DestOutput::Stream(event) => self.sides[n].events.push(event),
                 DestOutput::Lookup(_) => self.sides[n].lookups += 1,
+                DestOutput::Note(what, _) => self.sides[n].notes.push(what),
                 _ => {}
             }
         }

@@ -232,7 +232,9 @@ impl Router {
                 }
             }
             StreamEvent::Reset { id, why } => self.stream_reset(now, pool, id, why),
-            StreamEvent::Progress { .. }
+            StreamEvent::StandsStill { .. }
+            | StreamEvent::GoesOn { .. }
+            | StreamEvent::Progress { .. }
             | StreamEvent::Stalled { .. }
             | StreamEvent::Unanswered { .. } => {}
         }

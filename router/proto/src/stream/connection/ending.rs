@@ -66,6 +66,12 @@ impl Connection {
         self.moved + idle
     }
 
+    /// When an open stream has had no answer for too long.
+    pub(super) fn gives_up_at(&self, config: &StreamConfig) -> Option<Instant> {
+        let since = self.send.waits_since().filter(|_| self.opened)?;
+        Some(since + config.stall_max)
+    }
+
     fn give_up(&mut self) {
         let said_all = self.send.close_seq.is_some() && !self.send.owes_bytes();
         self.end = Some(if said_all {
@@ -104,7 +110,8 @@ impl Connection {
         };
         let since = self.send.oldest_at();
         let fired = self.send.on_timer(now, limit);
-        if fired == Fired::GaveUp {
+        let stood = self.gives_up_at(config).is_some_and(|at| now >= at);
+        if fired == Fired::GaveUp || stood {
             self.give_up();
         }
         if self.ends_when_idle() && self.send.is_idle() && now >= self.moved + config.close_idle {
@@ -115,6 +122,7 @@ impl Connection {
         if fired == Fired::Nothing || self.has_left() || proven {
             Silence::Nothing
         } else if self.opened && self.send.owes_bytes() {
+            self.stalled = true;
             Silence::Stalled
         } else {
             Silence::Unanswered

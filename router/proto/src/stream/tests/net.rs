@@ -235,6 +235,8 @@ impl Net {
             | StreamEvent::Writable { id, .. }
             | StreamEvent::Finished { id }
             | StreamEvent::Closed { id }
+            | StreamEvent::StandsStill { id, .. }
+            | StreamEvent::GoesOn { id, .. }
             | StreamEvent::Reset { id, .. } => *id,
         };
         let app = side.apps.get_mut(&id).unwrap();

@@ -60,8 +60,8 @@ fn a_server_that_answers_under_the_old_session_is_believed() {
     until(&mut pair, 8, |p| p.received(1).len() >= 20_003);
     pair.call(b"two");
     until(&mut pair, 2, |p| has(p, b"two"));
-    let counts = pair.sides[0].dest.counts;
-    assert!(counts.stalled > 0 && counts.recovered > 0, "{counts:?}");
+    let stats = pair.sides[0].dest.streams.stats();
+    assert!(stats.stalled > 0 && stats.recovered > 0, "{stats:?}");
 }
 
 #[test]
@@ -99,7 +99,10 @@ fn after_giving_up_the_next_request_works_at_once() {
     pair.mute = [true; 2];
     pair.call(b"one");
     pair.run(secs(70));
-    assert!(pair.sides[0].dest.counts.given_up > 0);
+    let ended = pair.sides[0].dest.streams.stats().ended;
+    assert_eq!((ended.no_answer, ended.timeout), (1, 0));
+    let told = &pair.sides[0].notes;
+    assert!(told.contains(&"a stream ends: its first packet was not answered"));
     pair.mute = [false; 2];
     pair.call(b"two");
     until(&mut pair, 1, |p| has(p, b"two"));
