@@ -123,8 +123,14 @@ pub struct ReplyPath {
 
 /// The tunnels as the netDb sees them.
 pub trait Paths {
-    /// An inbound tunnel of that context's pool.
-    fn reply_path(&self, ctx: Context, rng: &mut Rng) -> Option<ReplyPath>;
+    /// An inbound tunnel of that context's pool. Of several, not one whose gateway is `asked`:
+    /// Java's floodfills do not seal an answer that they hand to themselves.
+    fn reply_path(
+        &self,
+        ctx: Context,
+        asked: Option<RouterHash>,
+        rng: &mut Rng,
+    ) -> Option<ReplyPath>;
     /// Whether that context has an outbound tunnel.
     fn has_outbound(&self, ctx: Context) -> bool;
 }

@@ -316,7 +316,7 @@ impl NetDb {
                 exhausted = true;
                 break;
             }
-            let Some(way) = way_for(lookup.ctx, rng, paths) else {
+            let Some(mut way) = way_for(lookup.ctx, None, rng, paths) else {
                 lookup.next_question = now.mono + RETRY;
                 break;
             };
@@ -324,6 +324,9 @@ impl NetDb {
                 exhausted = true;
                 break;
             };
+            if matches!(&way, Way::Tunnel(path) if path.gateway == to.hash()) {
+                way = way_for(lookup.ctx, Some(to.hash()), rng, paths).unwrap_or(way);
+            }
             self.ask(now, rng, lookup, &to, &way);
         }
         if exhausted && lookup.questions.is_empty() && !self.awaits_referrals(lookup) {
@@ -582,9 +585,14 @@ impl NetDb {
 }
 
 /// Through tunnels when the context has both; directly only for the router itself.
-fn way_for(ctx: Context, rng: &mut Rng, paths: &dyn Paths) -> Option<Way> {
+fn way_for(
+    ctx: Context,
+    asked: Option<RouterHash>,
+    rng: &mut Rng,
+    paths: &dyn Paths,
+) -> Option<Way> {
     if paths.has_outbound(ctx)
-        && let Some(path) = paths.reply_path(ctx, rng)
+        && let Some(path) = paths.reply_path(ctx, asked, rng)
     {
         return Some(Way::Tunnel(path));
     }

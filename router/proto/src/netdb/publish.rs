@@ -220,9 +220,9 @@ impl NetDb {
         p: &mut Publication,
     ) {
         let leases = matches!(p.value, Value::Leases(_));
-        // Our RouterInfo goes over a link and is confirmed there: who gets it need not know a
-        // tunnel of ours.
-        let path = leases.then(|| paths.reply_path(slot.ctx, rng)).flatten();
+        // Our RouterInfo goes over a link and is confirmed there: nobody learns a tunnel of ours.
+        let mut path = || paths.reply_path(slot.ctx, None, rng);
+        let path = if leases { path() } else { None };
         p.state = State::Store;
         if leases && (path.is_none() || !paths.has_outbound(slot.ctx)) {
             p.due = Some(now.mono + RETRY);

@@ -22,13 +22,21 @@ const START_WALL: Date = Date::from_secs(1_800_000_000);
 const LATENCY: Duration = Duration::from_millis(80);
 const CLIENT: Context = Context::Client(1);
 
-/// Tunnels of one node: which contexts have a pair, and its number in the table.
+/// Tunnels of one node: which contexts have a pair, and its number in the table; and one more
+/// inbound tunnel for all of them, for when the gateway of theirs is asked.
 #[derive(Default)]
-struct Tunnels(BTreeMap<Context, ReplyPath>);
+struct Tunnels(BTreeMap<Context, ReplyPath>, Option<ReplyPath>);
 
 impl Paths for Tunnels {
-    fn reply_path(&self, ctx: Context, _: &mut Rng) -> Option<ReplyPath> {
-        self.0.get(&ctx).copied()
+    fn reply_path(
+        &self,
+        ctx: Context,
+        asked: Option<RouterHash>,
+        _: &mut Rng,
+    ) -> Option<ReplyPath> {
+        let own = self.0.get(&ctx).copied()?;
+        let other = self.1.filter(|_| asked == Some(own.gateway));
+        Some(other.unwrap_or(own))
     }
     fn has_outbound(&self, ctx: Context) -> bool {
         self.0.contains_key(&ctx)

@@ -127,3 +127,39 @@ fn a_question_by_tunnel_is_not_answered_by_a_link() {
         assert_eq!(after, before, "not followed, and still waited for");
     }
 }
+
+/// Whom the first question of `client` goes to, and the gateway of the answer that it names.
+fn first_question(net: &mut Net, client: RouterHash) -> (RouterHash, RouterHash) {
+    let target = Target::LeaseSet(DestHash([0x5a; 32]));
+    net.lookup(client, CLIENT, target);
+    net.run(Duration::from_millis(1));
+    let mut asked = net.nodes[&client].seen.iter().filter_map(|o| match o {
+        NetDbOutput::Send {
+            ctx: CLIENT,
+            to,
+            message,
+            ..
+        } if message.kind == kind::DATABASE_LOOKUP => {
+            let lookup = DatabaseLookup::parse(&message.body).unwrap();
+            Some((*to, lookup.from))
+        }
+        _ => None,
+    });
+    asked.next().expect("a question")
+}
+
+#[test]
+fn no_answer_is_asked_for_by_way_of_the_floodfill_that_gives_it() {
+    for other in [None, Some(RouterHash([0xbb; 32]))] {
+        let (mut net, ffs, _, client) = network();
+        // The only one that it knows.
+        let nearest = ffs[0];
+        net.tunnel(client, CLIENT);
+        let path = net.nodes[&client].tunnels.0[&CLIENT];
+        let with = |gateway| ReplyPath { gateway, ..path };
+        net.node(client).tunnels.0.insert(CLIENT, with(nearest));
+        net.node(client).tunnels.1 = other.map(with);
+        let gateway = other.unwrap_or(nearest);
+        assert_eq!(first_question(&mut net, client), (nearest, gateway));
+    }
+}

@@ -16,22 +16,31 @@ use crate::wire::i2np::{Message, kind};
 struct OwnPaths<'a>(&'a Tunnels);
 
 impl Paths for OwnPaths<'_> {
-    fn reply_path(&self, ctx: Context, rng: &mut Rng) -> Option<ReplyPath> {
-        let tunnels: Vec<_> = self
-            .0
-            .inbound(pool_of(ctx))
-            .filter(|t| !t.failing)
-            .collect();
-        let t = rng.pick(&tunnels)?;
-        Some(ReplyPath {
+    fn reply_path(
+        &self,
+        ctx: Context,
+        asked: Option<RouterHash>,
+        rng: &mut Rng,
+    ) -> Option<ReplyPath> {
+        let working = self.0.inbound(pool_of(ctx)).filter(|t| !t.failing);
+        let paths = working.map(|t| ReplyPath {
             gateway: t.gateway,
             tunnel: t.gateway_tunnel,
-        })
+        });
+        one_apart(paths.collect(), asked, rng)
     }
 
     fn has_outbound(&self, ctx: Context) -> bool {
         self.0.outbound(pool_of(ctx)).next().is_some()
     }
+}
+
+/// One of these, if it can be with another gateway than `asked`.
+fn one_apart(paths: Vec<ReplyPath>, asked: Option<RouterHash>, rng: &mut Rng) -> Option<ReplyPath> {
+    let (same, others): (Vec<_>, Vec<_>) =
+        paths.into_iter().partition(|p| Some(p.gateway) == asked);
+    rng.pick(if others.is_empty() { &same } else { &others })
+        .copied()
 }
 
 impl Router {
@@ -174,5 +183,31 @@ fn class_of(message: &Message) -> Class {
         kind::DATABASE_LOOKUP => Class::Control,
         kind::DATABASE_STORE if token.is_some_and(|t| *t != [0; 4]) => Class::Control,
         _ => Class::Answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::hash::TunnelId;
+
+    #[test]
+    fn the_one_that_is_asked_is_no_gateway_when_there_is_another() {
+        let path = |n: u8| ReplyPath {
+            gateway: RouterHash([n; 32]),
+            tunnel: TunnelId(u32::from(n)),
+        };
+        let mut rng = Rng::from_number(1);
+        let asked = Some(path(1).gateway);
+        for _ in 0..32 {
+            let two = vec![path(1), path(2)];
+            assert_eq!(one_apart(two, asked, &mut rng), Some(path(2)));
+        }
+        let only = one_apart(vec![path(1), path(1)], asked, &mut rng);
+        assert_eq!(only, Some(path(1)));
+        assert_eq!(one_apart(Vec::new(), asked, &mut rng), None);
+        let free = (0..64).filter_map(|_| one_apart(vec![path(1), path(2)], None, &mut rng));
+        let free: std::collections::BTreeSet<_> = free.map(|p| p.tunnel).collect();
+        assert_eq!(free.len(), 2, "without one that is asked all are used");
     }
 }
