@@ -351,6 +351,9 @@ pub const ONE_TIME_TAGS_MAX: usize = 1024;
 pub const RATED_PEERS_MAX: usize = 2048;
 /// Routers whose clocks are compared with ours; the one heard longest ago gives way.
 pub const CLOCK_PEERS_MAX: usize = 33;
+/// Closest hops whose lost links are remembered, so that they are dialled at growing intervals;
+/// the one whose pause ends first gives way.
+pub const REDIALS_MAX: usize = 512;
 /// Messages of ours to ourselves that wait.
 pub const LOOPBACK_MAX: usize = 256;
 /// Client streams at once; one destination's clients get more only while they hold less than half

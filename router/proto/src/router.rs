@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod output;
 pub mod own_info;
 pub mod peers;
+mod redials;
 pub mod snapshot;
 mod switch;
 pub mod tags;
@@ -80,8 +81,7 @@ pub struct Router {
     tags: tags::Tags,
     hosts: Hosts,
     connected: BTreeSet<RouterHash>,
-    /// Closest hops of our inbound tunnels that could not be dialled, and when to try again.
-    redials: BTreeMap<RouterHash, Instant>,
+    redials: redials::Redials,
     /// Routers that had a link before the start and are to be dialled.
     returns: VecDeque<RouterHash>,
     dests: BTreeMap<PoolId, LocalDest>,

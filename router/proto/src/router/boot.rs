@@ -85,7 +85,7 @@ impl Router {
             tags: super::tags::Tags::default(),
             hosts: saved.hosts,
             connected: BTreeSet::new(),
-            redials: BTreeMap::new(),
+            redials: super::redials::Redials::default(),
             dests: BTreeMap::new(),
             isolation: Isolation::default(),
             next_pool: EXPLORATORY.0 + 1,

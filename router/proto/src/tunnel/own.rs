@@ -252,6 +252,21 @@ impl Tunnels {
         }
     }
 
+    /// An inbound tunnel through one router, as if it had been built.
+    #[cfg(test)]
+    pub(crate) fn pretend_inbound(
+        &mut self,
+        now: Now,
+        rng: &mut Rng,
+        pool: PoolId,
+        hop: crate::wire::hash::RouterHash,
+    ) {
+        self.make_direct(now, rng, pool, Direction::Inbound, false);
+        if let Some(tunnel) = self.inbound.values_mut().last() {
+            tunnel.hops = vec![hop];
+        }
+    }
+
     pub(super) fn add_inbound(&mut self, now: Instant, tunnel: Inbound) {
         let id = InboundId(self.number());
         self.by_receive.insert(tunnel.receive, id);

@@ -15,9 +15,6 @@ use std::sync::Arc;
 /// A message may be this much late or early before it is dropped.
 const LATE: Duration = Duration::from_secs(60);
 const EARLY: Duration = Duration::from_secs(180);
-
-/// A closest hop of ours that could not be dialled is tried again after this time.
-const REDIAL: Duration = Duration::from_secs(15);
 /// Dials of a return in each second.
 const RETURNS_PER_TICK: usize = 16;
 /// Percent of its bandwidth from which on transit is busy, and below which it is no more.
@@ -108,12 +105,11 @@ impl Router {
             | LinkDown::Idle => {}
         }
         // Routers that cannot dial us reach our inbound tunnels only over links that we keep. One
-        // that refuses is not asked again at once: it would be without end.
+        // that refuses, or lets go at once, is not asked again at once: it would be without end.
         self.netdb.set_linked(peer, false);
-        if self.connected.remove(&peer) {
+        let failed = !self.connected.remove(&peer);
+        if self.tunnels.needs_link(peer) && self.redials.lost(now.mono, peer, failed) {
             self.tunnels.link_lost(peer);
-        } else if self.tunnels.needs_link(peer) {
-            self.redials.insert(peer, now.mono + REDIAL);
         }
     }
 
@@ -126,16 +122,9 @@ impl Router {
         }
     }
 
-    /// Closest hops whose dial failed some time ago are tried again while a tunnel needs them.
+    /// Closest hops that were lost some time ago are tried again while a tunnel needs them.
     pub(in crate::router) fn redial(&mut self, now: Now) {
-        let due: Vec<RouterHash> = self
-            .redials
-            .iter()
-            .filter(|(_, at)| **at <= now.mono)
-            .map(|(peer, _)| *peer)
-            .collect();
-        for peer in due {
-            self.redials.remove(&peer);
+        for peer in self.redials.due(now.mono) {
             self.tunnels.link_lost(peer);
         }
     }
