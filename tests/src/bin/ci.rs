@@ -64,12 +64,14 @@ const STEPS: &[Step] = &[
             "interop",
             "--test",
             "interop_transit",
+            "--test",
+            "interop_recovery",
             "--",
             "--ignored",
             "--test-threads=1",
             "--nocapture",
         ],
-        minutes: 20,
+        minutes: 30,
     },
 ];
 
