@@ -1,6 +1,6 @@
 //! How long it takes until everything works again, in virtual time: after a burst of losses, after
-//! routers have ended, after one side has lost its session. The bounds are golden: what was measured
-//! for these seeds, with a little room.
+//! routers have ended, after one side has lost its session. The bounds are golden: what was
+//! measured for these seeds, with a little room.
 
 use ramson_tests::sim::Sim;
 use ramson_tests::sim::app::Transfer;
@@ -94,8 +94,8 @@ fn pages(sim: &mut Sim, server: usize, what: impl FnOnce(&mut Sim)) -> (Duration
     (healed, later)
 }
 
-/// A hop loses twenty cells in a row in the middle of a transfer: how many were lost before its end,
-/// and the longest time without a byte.
+/// A hop loses twenty cells in a row in the middle of a transfer: how many were lost before its
+/// end, and the longest time without a byte.
 fn burst(seed: u64, which: usize) -> Option<(u64, Duration)> {
     const STEP: Duration = Duration::from_millis(100);
     let mut sim = world(seed).build();
@@ -157,10 +157,11 @@ fn two_of_twelve_routers_end() {
         worst = worst.max(later);
     }
     firsts.sort_unstable();
-    // Where all tunnels of a side die at once, it has to notice that before it can build others.
+    // Seed 7 is the worst there is: all inbound tunnels of the site end at once, and nobody can
+    // tell it. It has to find out by tests, and build others.
     assert!(firsts[4] <= secs(5) && firsts[7] <= secs(10), "{firsts:?}");
-    assert!(firsts[9] <= secs(20), "{firsts:?}");
-    assert!(worst <= secs(8), "a later one took {worst:?}");
+    assert!(firsts[8] <= secs(6) && firsts[9] <= secs(22), "{firsts:?}");
+    assert!(worst <= secs(12), "a later one took {worst:?}");
 }
 
 #[test]

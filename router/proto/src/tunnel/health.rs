@@ -14,7 +14,7 @@ use crate::rng::Rng;
 use crate::router::output::Class;
 use crate::secret::Secret;
 use crate::time::{Instant, Now};
-use crate::wire::hash::MessageId;
+use crate::wire::hash::{MessageId, RouterHash};
 use crate::wire::i2np::status::DeliveryStatus;
 use crate::wire::i2np::{Message, kind};
 use core::time::Duration;
@@ -281,12 +281,21 @@ impl Tunnels {
 
     /// Nothing comes any more that was expected: the tunnels of the pool are tested.
     pub fn suspect_all(&mut self, now: Now, pool: PoolId) {
+        self.distrust(now, |of, _| of == pool);
+    }
+
+    /// The link with a router was lost: it may have ended, and our tunnels through it with it.
+    pub fn suspect_hop(&mut self, now: Now, router: RouterHash) {
+        self.distrust(now, |_, hops| hops.contains(&router));
+    }
+
+    fn distrust(&mut self, now: Now, which: impl Fn(PoolId, &[RouterHash]) -> bool) {
         let mut due = false;
-        for t in self.inbound.values_mut().filter(|t| t.pool == pool) {
+        for t in self.inbound.values_mut().filter(|t| which(t.pool, &t.hops)) {
             due |= t.listed() && t.health.distrust(now.mono);
         }
-        for t in self.outbound.values_mut().filter(|t| t.pool == pool) {
-            due |= t.health.distrust(now.mono);
+        for t in self.outbound.values_mut() {
+            due |= which(t.pool, &t.hops) && t.health.distrust(now.mono);
         }
         if due {
             self.wake(now.mono);

@@ -98,11 +98,8 @@ impl Router {
                 }
                 self.tunnels.unreachable(now, peer);
             }
-            LinkDown::PeerTerminated(_)
-            | LinkDown::Terminated(_)
-            | LinkDown::Closed
-            | LinkDown::NoRoom
-            | LinkDown::Idle => {}
+            LinkDown::PeerTerminated(_) | LinkDown::Closed => self.tunnels.suspect_hop(now, peer),
+            LinkDown::Terminated(_) | LinkDown::NoRoom | LinkDown::Idle => {}
         }
         // Routers that cannot dial us reach our inbound tunnels only over links that we keep. One
         // that refuses, or lets go at once, is not asked again at once: it would be without end.
