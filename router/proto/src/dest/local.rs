@@ -1,6 +1,7 @@
 //! One local destination: its ratchets, its streams, its remotes. It never sees another one.
 
 mod agenda;
+mod owners;
 mod receiving;
 mod remotes;
 mod sending;
@@ -11,7 +12,7 @@ use super::path::Path;
 use super::remote::{Remote, Waiting};
 use crate::config::DestinationKeys;
 use crate::dest::demux::{Envelope, STREAMING};
-use crate::garlic::ratchet::{PeerKey, Ratchets};
+use crate::garlic::ratchet::Ratchets;
 use crate::rng::Rng;
 use crate::stream::{ResetWhy, StreamConfig, StreamEvent, Streams, Transmit};
 use crate::time::{Instant, Now};
@@ -21,6 +22,7 @@ use crate::wire::i2np::Message;
 use crate::wire::lease_set2::LeaseSet2;
 use agenda::Agenda;
 use core::time::Duration;
+use owners::Owners;
 use receiving::Checks;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -88,7 +90,7 @@ pub struct LocalDest {
     ratchets: Ratchets,
     leases: Leases,
     remotes: BTreeMap<DestHash, Remote>,
-    by_key: BTreeMap<PeerKey, DestHash>,
+    by_key: Owners,
     agenda: Agenda,
     checks: Checks,
     /// The outbound tunnels at the last turn.
@@ -130,7 +132,7 @@ impl LocalDest {
             served,
             leases: Leases::default(),
             remotes: BTreeMap::new(),
-            by_key: BTreeMap::new(),
+            by_key: Owners::default(),
             agenda: Agenda::default(),
             checks: Checks::default(),
             outbound: Vec::new(),

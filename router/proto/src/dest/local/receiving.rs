@@ -58,15 +58,14 @@ impl LocalDest {
             return;
         };
         self.handle_lease_sets(now, &opened);
-        let from = opened.peer.and_then(|p| self.by_key.get(&p).copied());
-        let (Some(peer), Some(from)) = (opened.peer, from) else {
-            return;
-        };
-        self.heard(now, peer, from, &opened);
+        let Some(peer) = opened.peer else { return };
+        for from in self.by_key.of(&peer).to_vec() {
+            self.heard(now, peer, from, &opened);
+        }
         let mut budget = limits::INFLATED_PER_MESSAGE;
         for block in opened.blocks {
             if let Block::Clove(clove) = block {
-                self.handle_data_clove(now, rng, from, &clove, &mut budget);
+                self.handle_data_clove(now, rng, peer, &clove, &mut budget);
             }
         }
     }
@@ -157,7 +156,7 @@ impl LocalDest {
         &mut self,
         now: Now,
         rng: &mut Rng,
-        from: DestHash,
+        peer: PeerKey,
         clove: &Clove,
         budget: &mut usize,
     ) {
@@ -166,7 +165,7 @@ impl LocalDest {
             Delivery::Destination(h) => h == self.hash(),
             Delivery::Router(_) | Delivery::Tunnel(..) => false,
         };
-        if !ours || clove.message.kind != kind::DATA {
+        if !ours || clove.message.kind != kind::DATA || self.by_key.of(&peer).is_empty() {
             return;
         }
         let Some(packed) = data_of(&clove.message.body) else {
@@ -185,6 +184,9 @@ impl LocalDest {
             return;
         };
         *budget = budget.saturating_sub(envelope.payload.len().max(limits::INFLATED_LEAST));
+        let Some(from) = self.sender(peer, &envelope.payload) else {
+            return;
+        };
         self.streams.handle_packet(
             now,
             rng,
@@ -193,6 +195,21 @@ impl LocalDest {
             envelope.to_port,
             &envelope.payload,
         );
+    }
+}
+
+impl LocalDest {
+    /// Of those that claim the key, the one whose stream the packet is of: nobody else knows its
+    /// numbers. That shows whose key it is, too.
+    fn sender(&mut self, peer: PeerKey, packet: &[u8]) -> Option<DestHash> {
+        let claims = self.by_key.of(&peer);
+        let of_stream = self.streams.whose(packet);
+        let known = of_stream.filter(|p| claims.len() > 1 && claims.contains(p));
+        if let Some(known) = known {
+            self.by_key.prove(peer, known);
+            return Some(known);
+        }
+        claims.first().copied()
     }
 }
 

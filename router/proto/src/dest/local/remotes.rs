@@ -50,7 +50,7 @@ impl LocalDest {
         self.agenda.forget(hash);
         let ls = self.remotes.remove(hash).and_then(|r| r.lease_set);
         if let Some(key) = ls.and_then(|ls| ls.x25519_key()) {
-            self.by_key.remove(&PeerKey(key));
+            self.by_key.release(&PeerKey(key), hash);
         }
     }
 
@@ -77,10 +77,14 @@ impl LocalDest {
         if remote.learn(ls) {
             remote.retry_at = remote.retry_at.filter(|_| remote.tries > 0);
             if let Some(old) = old.filter(|old| key != Some(*old)) {
-                self.by_key.remove(&PeerKey(old));
+                self.by_key.release(&PeerKey(old), &hash);
             }
             if let Some(key) = key {
-                self.by_key.insert(PeerKey(key), hash);
+                self.by_key.claim(PeerKey(key), hash);
+                if !ours {
+                    // It came under this very key.
+                    self.by_key.prove(PeerKey(key), hash);
+                }
             }
         }
         self.agenda.wake(hash);

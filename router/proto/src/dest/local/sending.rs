@@ -236,7 +236,7 @@ impl LocalDest {
         peer: &PeerKey,
         outbound: &[OutboundInfo],
     ) {
-        let Some(hash) = self.by_key.get(peer).copied() else {
+        let Some(hash) = self.by_key.of(peer).first().copied() else {
             return;
         };
         let Some(remote) = self.remotes.get_mut(&hash) else {

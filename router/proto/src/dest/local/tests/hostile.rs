@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::garlic::clove::{Block, Clove, Delivery};
+use crate::garlic::ratchet::PeerKey;
 use crate::limits;
 use crate::wire::hash::MessageId;
 use crate::wire::i2np::kind;
@@ -120,4 +121,47 @@ fn few_bundled_lease_sets_are_verified() {
         pair.sides[1].dest.remotes.len() - before
     };
     assert_eq!(flood(50), limits::BUNDLED_CHECKS_PER_SECOND as usize);
+}
+
+/// Another destination whose LeaseSet names the server's key as its own.
+fn claim_the_servers_key(pair: &mut Pair) -> DestHash {
+    let keys = client_keys(&mut pair.rng).unwrap();
+    let keys = DestinationKeys {
+        encryption: server_keys().encryption,
+        ..keys
+    };
+    let claimer = side(keys, 8, pair.now).dest;
+    let ls = claimer.lease_set().unwrap().clone();
+    pair.sides[0].dest.found(pair.now, ls);
+    claimer.hash()
+}
+
+#[test]
+fn who_claims_the_key_of_another_does_not_silence_it() {
+    let mut pair = Pair::new(server_keys());
+    claim_the_servers_key(&mut pair);
+    pair.introduce();
+    claim_the_servers_key(&mut pair);
+    for n in 0..2 {
+        pair.call(b"hello");
+        pair.run(Duration::from_millis(500));
+        let incoming = |e: &StreamEvent| match e {
+            StreamEvent::Incoming { id, .. } => Some(*id),
+            _ => None,
+        };
+        let id = pair.sides[1]
+            .events
+            .iter()
+            .rev()
+            .find_map(incoming)
+            .unwrap();
+        let (now, server) = (pair.now, &mut pair.sides[1].dest.streams);
+        assert_eq!(server.write(now, id, b"answer"), 6);
+        pair.run(Duration::from_millis(500));
+        assert_eq!(pair.received(0), b"answer".repeat(n + 1));
+    }
+    let dest = &pair.sides[0].dest;
+    let key = PeerKey(*pair.sides[1].dest.ratchets.public());
+    assert_eq!(dest.by_key.of(&key).first(), Some(&pair.server()));
+    assert_eq!(dest.counts.unopened, 0);
 }
