@@ -116,7 +116,8 @@ fn two_relays_end() {
 }
 
 /// The site's router starts again with the same keys: what it knew of our sessions is gone, and
-/// what we know of its leases is void.
+/// what we know of its leases is void. How soon it can be reached again is its own affair: i2pd
+/// takes up to a minute or two for tunnels and for a LeaseSet that floodfills have.
 #[test]
 #[ignore = "needs root and namespaces"]
 fn the_site_forgets_our_session() {
@@ -124,13 +125,8 @@ fn the_site_forgets_our_session() {
     let publisher = stage.network.publisher_mut().unwrap();
     publisher.end();
     publisher.start().unwrap();
-    let begin = wall::now();
-    // i2pd's own client tells when the site can be reached at all.
-    stage.network.first_page(FIRST_PAGE).unwrap();
-    let theirs = wall::since(begin);
-    stage.seconds_to_page(Duration::from_secs(20));
-    let ours = wall::since(begin);
-    println!("after the site's restart: i2pd's client {theirs:.1} s, ours {ours:.1} s");
+    let healed = stage.seconds_to_page(FIRST_PAGE);
+    println!("page again {healed:.1} s after the site's restart");
     stage.pages(ROW);
     stage.two_mb();
 }

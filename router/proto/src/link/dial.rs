@@ -139,8 +139,8 @@ impl Links {
         let State::Connecting { peer, mut rest, .. } = conn.state else {
             return;
         };
-        self.waiting.host_failed(now.mono, conn.remote.ip());
         let class = self.dials.remove(&peer).map_or(Class::Control, |d| d.class);
+        self.host_failed(now, conn.remote.ip(), class);
         match rest.pop() {
             Some(next) => self.connect(now, peer, class, next, rest),
             None => {
@@ -195,10 +195,18 @@ impl Links {
             return;
         };
         if let State::Connecting { peer, .. } | State::Dialling { peer, .. } = conn.state {
-            self.dials.remove(&peer);
-            self.waiting.host_failed(now.mono, conn.remote.ip());
+            let class = self.dials.remove(&peer).map_or(Class::Control, |d| d.class);
+            self.host_failed(now, conn.remote.ip(), class);
             self.stats.failed_out += 1;
             self.no_link(now, &peer, why);
+        }
+    }
+
+    /// What we chose to dial says nothing about what others make us dial, and a peer that has just
+    /// started is owed its answers.
+    fn host_failed(&mut self, now: Now, host: IpAddr, class: Class) {
+        if !is_own(class) {
+            self.waiting.host_failed(now.mono, host);
         }
     }
 

@@ -22,7 +22,7 @@ const WAIT: Duration = Duration::from_secs(5);
 const WAIT_DIAL: Duration = Duration::from_secs(10);
 /// After a dial failed, messages alone cause no other one for this time.
 const PAUSE: Duration = Duration::from_secs(5);
-/// After a dial to a host failed, others cause no other one for this time.
+/// After a dial to a host that others caused failed, they cause no other one for this time.
 const PAUSE_HOST: Duration = Duration::from_secs(20);
 /// A router that others wanted may still be found for so long.
 const LATE: Duration = Duration::from_secs(60);
@@ -245,7 +245,7 @@ impl Waiting {
         failed.is_some_and(|(at, up_to)| now.since(*at) < PAUSE && class <= *up_to)
     }
 
-    /// A dial to this host failed. When there are [`limits::LINK_WAIT_TARGETS`] of them lately, one
+    /// A dial to this host that others caused failed. When there are [`limits::LINK_WAIT_TARGETS`] of them lately, one
     /// is forgotten.
     pub fn host_failed(&mut self, now: Instant, host: IpAddr) {
         self.hosts.retain(|_, at| now.since(*at) < PAUSE_HOST);

@@ -291,11 +291,15 @@ fn others_make_us_dial_no_host_twice_at_once_or_again_soon() {
     links.handle_connected(w.now, &mut rng, first, false);
     let later = w.now.after(SECOND * 19);
     links.handle_timeout(later, &mut rng);
-    // Our own dial failed for time now.
-    let end = later.after(SECOND * 19);
+    // Our own dial failed for time now, which is no matter of theirs: the first was at the start.
+    let end = w.now.after(SECOND * 19);
     assert_eq!(dial(links, &mut rng, end, 4, transit(1)), None);
+    let theirs = dial(links, &mut rng, later.after(SECOND), 5, transit(1));
+    links.handle_connected(later.after(SECOND), &mut rng, theirs.unwrap(), false);
     let end = later.after(SECOND * 20);
-    assert!(dial(links, &mut rng, end, 5, transit(1)).is_some());
+    assert_eq!(dial(links, &mut rng, end, 6, transit(1)), None);
+    let end = later.after(SECOND * 21);
+    assert!(dial(links, &mut rng, end, 7, transit(1)).is_some());
 }
 
 /// Eight blocks of addresses can hold all handshakes, but not keep others out.
