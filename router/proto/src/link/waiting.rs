@@ -245,8 +245,8 @@ impl Waiting {
         failed.is_some_and(|(at, up_to)| now.since(*at) < PAUSE && class <= *up_to)
     }
 
-    /// A dial to this host that others caused failed. When there are [`limits::LINK_WAIT_TARGETS`] of them lately, one
-    /// is forgotten.
+    /// A dial to this host that others caused failed. When there are
+    /// [`limits::LINK_WAIT_TARGETS`] of them lately, one is forgotten.
     pub fn host_failed(&mut self, now: Instant, host: IpAddr) {
         self.hosts.retain(|_, at| now.since(*at) < PAUSE_HOST);
         if self.hosts.len() >= limits::LINK_WAIT_TARGETS {

@@ -129,6 +129,8 @@ pub struct Admission {
     limits: AdmissionLimits,
     busy: bool,
     hops: BTreeMap<TunnelId, Neighbours>,
+    /// Of those, ids of our own tunnels: they take no place of others.
+    reserved: usize,
     expiry: BTreeSet<(Instant, TunnelId)>,
     before: BTreeMap<RouterHash, usize>,
     after: BTreeMap<RouterHash, usize>,
@@ -143,6 +145,7 @@ pub struct Admission {
 struct Neighbours {
     before: RouterHash,
     after: Option<RouterHash>,
+    own: bool,
 }
 
 impl Admission {
@@ -155,6 +158,7 @@ impl Admission {
             limits,
             busy: false,
             hops: BTreeMap::new(),
+            reserved: 0,
             expiry: BTreeSet::new(),
             before: BTreeMap::new(),
             after: BTreeMap::new(),
@@ -190,7 +194,7 @@ impl Admission {
     /// Tunnels that we agreed to carry and that are not past their time.
     #[must_use]
     pub fn hops(&self) -> usize {
-        self.hops.len()
+        self.hops.len() - self.reserved
     }
 
     /// Counters.
@@ -283,7 +287,7 @@ impl Admission {
         self.forget_expired(now);
         let accept = self.limits.accept_transit
             && !self.busy
-            && self.hops.len() < self.limits.hops
+            && self.hops() < self.limits.hops
             && self.has_share(from, request)
             && !self.hops.contains_key(&request.receive);
         Ok((ours, accept))
@@ -299,16 +303,19 @@ impl Admission {
         if self.hops.contains_key(&id) || !room {
             return false;
         }
-        self.enter(now, id, from, None);
+        self.reserved += 1;
+        let (before, own) = (from, true);
+        let after = None;
+        self.enter(now, id, Neighbours { before, after, own });
         true
     }
 
-    fn enter(&mut self, now: Now, id: TunnelId, before: RouterHash, after: Option<RouterHash>) {
-        self.hops.insert(id, Neighbours { before, after });
-        *self.before.entry(before).or_insert(0) += 1;
-        if let Some(after) = after {
+    fn enter(&mut self, now: Now, id: TunnelId, around: Neighbours) {
+        *self.before.entry(around.before).or_insert(0) += 1;
+        if let Some(after) = around.after {
             *self.after.entry(after).or_insert(0) += 1;
         }
+        self.hops.insert(id, around);
         self.expiry.insert((now.mono + limits::HOP_LIFE, id));
     }
 
@@ -316,7 +323,8 @@ impl Admission {
         let request = ours.request();
         let expires = now.mono + limits::HOP_LIFE;
         let after = (request.role != Role::OutboundEndpoint).then_some(request.next);
-        self.enter(now, request.receive, from, after);
+        let (before, own) = (from, false);
+        self.enter(now, request.receive, Neighbours { before, after, own });
         Hop {
             id: request.receive,
             role: request.role,
@@ -335,6 +343,7 @@ impl Admission {
             }
             self.expiry.pop_first();
             if let Some(gone) = self.hops.remove(&id) {
+                self.reserved -= usize::from(gone.own);
                 count_down(&mut self.before, gone.before);
                 if let Some(after) = gone.after {
                     count_down(&mut self.after, after);

@@ -463,7 +463,22 @@ fn an_id_that_another_tunnel_took_is_not_ours() {
     let mut b = Bench::new(AdmissionLimits::default());
     assert_eq!(b.code(&request(1)), (ACCEPT, true));
     assert!(!b.admission.reserve(now(), BEFORE, TunnelId(1)));
-    let hops = b.admission.hops();
     assert!(b.admission.reserve(now(), BEFORE, TunnelId(2)));
-    assert_eq!(b.admission.hops(), hops + 1);
+    assert_eq!(b.code(&request(2)).0, REJECT);
+}
+
+#[test]
+fn our_own_tunnels_take_no_place_of_others() {
+    let mut b = Bench::new(AdmissionLimits {
+        hops: 1,
+        ..AdmissionLimits::default()
+    });
+    for id in 1..9 {
+        assert!(b.admission.reserve(now(), BEFORE, TunnelId(id)));
+    }
+    assert_eq!(b.code(&request(20)), (ACCEPT, true));
+    assert_eq!(b.admission.hops(), 1);
+    assert_eq!(b.code(&request(21)).0, REJECT);
+    b.admission.forget_expired(now().after(limits::HOP_LIFE));
+    assert_eq!((b.admission.hops(), b.admission.reserved), (0, 0));
 }
