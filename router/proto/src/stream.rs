@@ -9,7 +9,9 @@ mod connection;
 mod event;
 mod listener;
 mod packet;
+mod peer;
 mod recv;
+mod repeats;
 mod rtt;
 mod send;
 mod share;
@@ -31,6 +33,7 @@ use connection::{Connection, Heard, Local, Names, Silence};
 use core::time::Duration;
 use listener::{Early, Ended, Gate};
 use packet::{ECHO, Packet, SYN};
+use peer::Peer;
 use share::Share;
 use std::collections::{BTreeMap, BTreeSet};
 use strays::Strays;
@@ -68,15 +71,6 @@ pub struct Streams {
     strays: Strays,
     share: Share,
     stats: StreamStats,
-}
-
-/// A peer with running streams.
-#[derive(Default)]
-struct Peer {
-    streams: usize,
-    incoming: usize,
-    /// When it last answered something.
-    alive: Option<Instant>,
 }
 
 /// What happened on the way to a peer since it was last told.
@@ -281,6 +275,13 @@ impl Streams {
                 }
             }
             Heard::Duplicate => self.stats.duplicates += 1,
+            Heard::Again => {
+                self.stats.duplicates += 1;
+                let peer = self.peers.get_mut(&from);
+                if peer.is_some_and(|p| p.doubt(now.mono)) {
+                    self.paths.entry(from).or_insert(Path::Unanswered);
+                }
+            }
             Heard::Dropped => self.stats.overflows += 1,
             Heard::Late => self.stats.strays += 1,
             Heard::Bad => self.stats.bad += 1,
@@ -337,7 +338,12 @@ impl Streams {
         match stream.handle(now, &self.local, p, payload) {
             Heard::Bad | Heard::Dropped => self.stats.bad += 1,
             Heard::BadSignature => self.stats.bad_signatures += 1,
-            Heard::Nothing | Heard::Progress | Heard::Answer | Heard::Duplicate | Heard::Late => {
+            Heard::Nothing
+            | Heard::Progress
+            | Heard::Answer
+            | Heard::Duplicate
+            | Heard::Again
+            | Heard::Late => {
                 self.insert(stream);
                 for e in self.early.take(from, recv_id) {
                     self.handle_known(now, names.id, from, &e.payload);

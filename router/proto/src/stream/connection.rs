@@ -12,6 +12,7 @@ pub(crate) use ending::Silence;
 use super::config::StreamConfig;
 use super::packet::{CHOKE, CLOSE, NO_ACK, Packet, PeerKey, RESET, SYN};
 use super::recv::{RecvSide, Verdict};
+use super::repeats::Repeats;
 use super::rtt::Rtt;
 use super::send::SendSide;
 use super::window::Window;
@@ -26,6 +27,8 @@ use core::time::Duration;
 const DATA_EVENT: usize = 65_536;
 /// Least MTU that a peer may ask for (i2p docs/api/streaming, `MIN_MESSAGE_SIZE`).
 const MTU_MIN: u16 = 512;
+/// Stands for a round-trip time that is not known yet.
+const RTT_UNKNOWN: Duration = Duration::from_secs(1);
 
 /// What all streams of a destination share.
 pub(crate) struct Local {
@@ -74,6 +77,8 @@ pub(crate) enum Heard {
     /// It answers something of ours that is not taken yet.
     Answer,
     Duplicate,
+    /// The same again and again: what acknowledges it seems not to arrive.
+    Again,
     /// No room for it.
     Dropped,
     /// It comes after the end of what the peer sends.
@@ -110,6 +115,7 @@ pub(crate) struct Connection {
     closed_at: Option<Instant>,
     /// It stands still: bytes went unanswered and none were acknowledged since.
     stalled: bool,
+    repeats: Repeats,
     told_stalled: bool,
     /// What its receiving half held when it was last counted.
     pub counted: usize,
@@ -147,6 +153,7 @@ impl Connection {
             moved: now,
             closed_at: None,
             stalled: false,
+            repeats: Repeats::default(),
             told_stalled: false,
             counted: 0,
         }
@@ -296,6 +303,7 @@ impl Connection {
         let plain = p.seq == 0 && !p.has(SYN);
         let heard = if acked.packets > 0 {
             self.stalled = false;
+            self.repeats.clear();
             Heard::Progress
         } else if plain || p.delay.is_some_and(|d| d >= CHOKE) {
             Heard::Answer
@@ -320,10 +328,10 @@ impl Connection {
         if p.has(SYN) && self.recv.has_started() && self.names.incoming {
             self.send.repeat_syn(now);
         }
-        let bytes = p.payload.len();
+        let (seq, bytes) = (p.seq, p.payload.len());
         let verdict = self
             .recv
-            .accept(now, p.seq, p.payload, p.flags & CLOSE != 0, pace);
+            .accept(now, seq, p.payload, p.flags & CLOSE != 0, pace);
         if at_once {
             self.recv.ack_by(now, Duration::ZERO);
         }
@@ -332,15 +340,26 @@ impl Connection {
         }
         match verdict {
             Verdict::New => {
+                self.repeats.clear();
                 if bytes > 0 {
                     self.moved = now;
                 }
                 Heard::Nothing
             }
+            Verdict::Duplicate if self.is_unheard(now, seq) => Heard::Again,
             Verdict::Duplicate => Heard::Duplicate,
             Verdict::Dropped => Heard::Dropped,
             Verdict::Late => Heard::Late,
         }
+    }
+
+    /// Packet `seq` came again; whether what we say about it seems not to arrive.
+    fn is_unheard(&mut self, now: Instant, seq: u32) -> bool {
+        let Some(answered) = self.recv.answered(seq).filter(|_| self.can_ack()) else {
+            return false;
+        };
+        let rtt = self.send.rtt.smoothed().unwrap_or(RTT_UNKNOWN);
+        self.repeats.again(now, seq, answered, rtt)
     }
 
     // --- time -----------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ pub enum StreamEvent {
         to: DestHash,
     },
     /// Something was not answered that not every peer answers, as a SYN to a port where nobody
-    /// listens: worth another path, but no reason to blame the one in use.
+    /// listens, or the peer sends again what was acknowledged: worth another path, but no reason
+    /// to blame the one in use.
     Unanswered {
         /// The peer.
         to: DestHash,

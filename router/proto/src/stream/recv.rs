@@ -91,6 +91,11 @@ impl RecvSide {
         self.closed
     }
 
+    /// When the last acknowledgement went, if it was one of packet `seq`.
+    pub(crate) fn answered(&self, seq: u32) -> Option<Instant> {
+        (seq < self.next && self.withhold.is_empty()).then_some(self.acked_at)
+    }
+
     /// Bytes in order that the application has not consumed.
     pub(crate) const fn unread(&self) -> usize {
         self.ready.len() + self.given

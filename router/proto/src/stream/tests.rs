@@ -4,6 +4,7 @@ mod budget;
 mod ends;
 mod hostile;
 mod net;
+mod repeats;
 mod senders;
 mod silence;
 mod stall;

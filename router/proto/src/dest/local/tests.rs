@@ -28,6 +28,9 @@ struct Pair {
     mute: [bool; 2],
     /// A side has no outbound tunnels, while it is set.
     stuck: [bool; 2],
+    /// How many outbound tunnels a side has, and one of the client's that delivers nothing.
+    tunnels: u32,
+    dead: Option<OutboundId>,
 }
 
 fn side(keys: DestinationKeys, n: u8, now: Now) -> Side {
@@ -88,6 +91,8 @@ impl Pair {
             sides,
             mute: [false; 2],
             stuck: [false; 2],
+            tunnels: 1,
+            dead: None,
         }
     }
 
@@ -119,12 +124,18 @@ impl Pair {
             side.dest.handle_garlic(now, rng, &content);
         }
         side.dest.handle_timeout(now, rng);
-        let tunnels = [outbound(n as u8, now)];
-        let tunnels = if self.stuck[n] { &[][..] } else { &tunnels };
+        let tunnels: Vec<_> = (1..=self.tunnels)
+            .map(|id| OutboundInfo {
+                id: OutboundId(id),
+                ..outbound(n as u8, now)
+            })
+            .collect();
+        let tunnels = if self.stuck[n] { &[][..] } else { &tunnels[..] };
         side.dest.drive(now, rng, tunnels);
         let outputs: Vec<_> = core::iter::from_fn(|| side.dest.poll_output()).collect();
         for output in outputs {
             match output {
+                DestOutput::Send { path, .. } if n == 0 && self.dead == Some(path.outbound) => {}
                 DestOutput::Send { message, .. } if !self.mute[n] => {
                     let content = crate::garlic::content(&message.body).unwrap().to_vec();
                     self.sides[1 - n]

@@ -175,3 +175,21 @@ fn a_lost_session_costs_few_new_ones() {
     let sessions = pair.sides[0].dest.counts.new_sessions;
     assert!((5..60).contains(&sessions), "{sessions} in a minute");
 }
+
+#[test]
+fn a_reader_whose_acknowledgements_are_lost_takes_another_tunnel() {
+    let mut pair = stubborn();
+    pair.tunnels = 2;
+    pair.call(b"one");
+    pair.run(secs(3));
+    let down = incoming(&pair);
+    write(&mut pair, 1, down, 240_000);
+    until(&mut pair, 5, |p| p.received(0).len() > 30_000);
+    let server = pair.server();
+    let path = pair.sides[0].dest.remotes[&server].paths.current().unwrap();
+    pair.dead = Some(path.outbound);
+    let took = until(&mut pair, 30, |p| p.received(0).len() == 240_000);
+    let counts = pair.sides[0].dest.counts;
+    assert!(took < secs(5), "{took:?}");
+    assert_eq!((counts.doubted, counts.paths_failed), (0, 0));
+}
