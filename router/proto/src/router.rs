@@ -9,6 +9,7 @@ mod changes;
 pub mod clients;
 pub mod clock;
 mod congestion;
+mod dests;
 pub mod input;
 pub mod inspect;
 pub mod output;
@@ -23,7 +24,6 @@ mod tests;
 
 use crate::config::{Config, RouterKeys};
 use crate::dest::isolation::Isolation;
-use crate::dest::local::LocalDest;
 use crate::names::hosts::Hosts;
 use crate::netdb::NetDb;
 use crate::rng::Rng;
@@ -39,7 +39,7 @@ use input::{ClientCmd, LinkEvent};
 use output::{LinkCmd, Output, Persist};
 use own_info::OwnInfo;
 use peers::Peers;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Pool of the router's own lookups.
 pub const EXPLORATORY: PoolId = PoolId(0);
@@ -84,7 +84,7 @@ pub struct Router {
     redials: redials::Redials,
     /// Routers that had a link before the start and are to be dialled.
     returns: VecDeque<RouterHash>,
-    dests: BTreeMap<PoolId, LocalDest>,
+    dests: dests::Dests,
     isolation: Isolation,
     next_pool: u32,
     clients: Clients,
@@ -124,8 +124,8 @@ impl Router {
         if due(self.netdb.deadline()) {
             self.netdb_timeout(now);
         }
-        for dest in self.dests.values_mut() {
-            if due(dest.deadline()) {
+        for pool in self.dests.due(now.mono) {
+            if let Some(dest) = self.dests.get_mut(pool) {
                 dest.handle_timeout(now, &mut self.rng);
             }
         }
@@ -139,11 +139,10 @@ impl Router {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let dests = self.dests.values().filter_map(LocalDest::deadline).min();
         [
             self.tunnels.deadline(),
             self.netdb.deadline(),
-            dests,
+            self.dests.deadline(),
             Some(self.next_tick),
         ]
         .into_iter()
@@ -171,7 +170,7 @@ impl Router {
     /// Whether a client destination has tunnels and a LeaseSet.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.dests.values().any(|d| d.lease_set().is_some())
+        self.dests.iter().any(|(_, d)| d.lease_set().is_some())
     }
 
     /// What has no machine of its own: renewing and publishing our RouterInfo, spare and idle
@@ -239,7 +238,7 @@ impl Router {
         self.next_publish = now.mono;
         self.next_tick = now.mono;
         self.peers.clock_set(now);
-        for dest in self.dests.values_mut() {
+        for dest in self.dests.all_mut() {
             dest.clock_set();
         }
         self.tunnels.clock_set(now);

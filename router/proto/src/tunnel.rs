@@ -154,6 +154,11 @@ pub enum TunnelOutput {
         /// The pool.
         pool: PoolId,
     },
+    /// The pool has another outbound tunnel: what waited for one may go.
+    WayOut {
+        /// The pool.
+        pool: PoolId,
+    },
     /// A build ended; for the profiles of its hops.
     Outcome {
         /// The pool it was for.

@@ -18,7 +18,7 @@ use crate::wire::error::Result;
 use crate::wire::hash::RouterHash;
 use crate::wire::identity::{Destination, KeysAndCert};
 use crate::wire::router_info::RouterInfo;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Floodfills have to be this much newer than hops (i2pd: 0.9.59 and 0.9.58).
@@ -86,7 +86,7 @@ impl Router {
             hosts: saved.hosts,
             connected: BTreeSet::new(),
             redials: super::redials::Redials::default(),
-            dests: BTreeMap::new(),
+            dests: super::dests::Dests::default(),
             isolation: Isolation::default(),
             next_pool: EXPLORATORY.0 + 1,
             clients: super::clients::Clients::default(),

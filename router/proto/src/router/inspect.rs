@@ -68,11 +68,11 @@ impl Router {
     #[must_use]
     pub fn overdue(&self, now: Instant) -> Vec<&'static str> {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let dests = self.dests.values();
+        let mut dests = self.dests.iter();
         [
             ("tunnels", due(self.tunnels.deadline())),
             ("netdb", due(self.netdb.deadline())),
-            ("a destination", dests.map(|d| d.deadline()).any(due)),
+            ("a destination", dests.any(|(_, d)| due(d.deadline()))),
             ("the router itself", self.next_tick <= now),
         ]
         .into_iter()
@@ -85,7 +85,7 @@ impl Router {
         self.dests.iter().map(|(pool, d)| {
             let (remotes, waiting_max) = d.backlog();
             DestView {
-                pool: *pool,
+                pool,
                 hash: d.hash(),
                 served: d.served,
                 lease_set: d.lease_set().cloned(),

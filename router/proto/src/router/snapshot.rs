@@ -60,7 +60,7 @@ impl Router {
     #[must_use]
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let (mut messages, mut packets) = (Counts::default(), StreamStats::default());
-        for d in self.dests.values() {
+        for (_, d) in self.dests.iter() {
             add(&mut messages, d.counts);
             packets.add(&d.streams.stats());
         }
@@ -83,8 +83,8 @@ impl Router {
             destinations: self.dests.len(),
             destinations_ready: self
                 .dests
-                .values()
-                .filter(|d| d.lease_set().is_some())
+                .iter()
+                .filter(|(_, d)| d.lease_set().is_some())
                 .count(),
             streams: self.clients.len(),
             dropped: self.counters.dropped,

@@ -10,6 +10,7 @@ use crate::wire::cert::ENC_X25519;
 use crate::wire::identity::{KeysAndCert, RouterIdentity};
 
 mod caps;
+mod costs;
 mod links;
 mod shares;
 mod time;

@@ -284,6 +284,8 @@ impl Tunnels {
 
     pub(super) fn add_outbound(&mut self, now: Instant, tunnel: Outbound) {
         let id = OutboundId(self.number());
+        self.outputs
+            .push_back(TunnelOutput::WayOut { pool: tunnel.pool });
         self.outbound.insert(id, tunnel);
         self.release(now);
     }

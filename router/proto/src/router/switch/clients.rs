@@ -32,11 +32,7 @@ impl Router {
             ClientCmd::Finish { id } => self.client_finish(now, id),
             ClientCmd::Reset { id } => self.client_reset(now, id),
             ClientCmd::Listen { dest, port } => {
-                if let Some(d) = self
-                    .dests
-                    .values_mut()
-                    .find(|d| d.hash() == dest && d.served)
-                {
+                if let Some(d) = self.dests.served_mut(dest) {
                     d.streams.listen(port);
                 }
             }
@@ -105,7 +101,7 @@ impl Router {
             }
             self.tell(ClientEvent::NotReady { id, readiness });
         }
-        let Some(dest) = self.dests.get_mut(&pool) else {
+        let Some(dest) = self.dests.get_mut(pool) else {
             return self.refuse(id, Refusal::Closing);
         };
         if dest.is_unusable(to) {
@@ -133,7 +129,7 @@ impl Router {
         for id in self.clients.waiting() {
             self.try_connect(now, id);
         }
-        let used: Vec<PoolId> = self.dests.keys().copied().collect();
+        let used: Vec<PoolId> = self.dests.iter().map(|(pool, _)| pool).collect();
         for pool in used.into_iter().filter(|p| self.clients.uses(*p)) {
             self.isolation.touch(pool, now.mono);
         }
@@ -157,7 +153,7 @@ impl Router {
             return;
         };
         let Some(stream) = client.stream else { return };
-        let Some(dest) = self.dests.get_mut(&client.pool) else {
+        let Some(dest) = self.dests.get_mut(client.pool) else {
             return;
         };
         let n = dest.streams.write(now, stream, &client.early);
@@ -187,7 +183,7 @@ impl Router {
         let Some(client) = self.clients.remove(id) else {
             return;
         };
-        if let (Some(stream), Some(dest)) = (client.stream, self.dests.get_mut(&client.pool)) {
+        if let (Some(stream), Some(dest)) = (client.stream, self.dests.get_mut(client.pool)) {
             dest.streams.reset(now, &mut self.rng, stream);
         }
     }
@@ -197,7 +193,7 @@ impl Router {
         id: ClientId,
     ) -> Option<(&mut crate::dest::local::LocalDest, StreamId)> {
         let client = self.clients.get_mut(id)?;
-        Some((self.dests.get_mut(&client.pool)?, client.stream?))
+        Some((self.dests.get_mut(client.pool)?, client.stream?))
     }
 
     /// Something happened to a stream of one of our destinations.
@@ -241,7 +237,7 @@ impl Router {
     }
 
     fn incoming(&mut self, now: Now, pool: PoolId, stream: StreamId, from: DestHash, port: u16) {
-        let Some(dest) = self.dests.get(&pool).map(|d| d.hash()) else {
+        let Some(dest) = self.dests.get(pool).map(|d| d.hash()) else {
             return;
         };
         let id = self.clients.incoming_id();

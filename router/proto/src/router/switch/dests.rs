@@ -3,7 +3,6 @@
 use crate::config::DestinationKeys;
 use crate::dest::local::{DestOutput, LocalDest};
 use crate::dest::path::Path;
-use crate::limits::STREAM_RECEIVE_BUDGET;
 use crate::router::Router;
 use crate::time::Now;
 use crate::trace::{Event, Level, Sensitive};
@@ -12,19 +11,22 @@ use crate::tunnel::{AnyTunnel, PoolId, PoolSettings};
 
 impl Router {
     pub(super) fn drain_dests(&mut self, now: Now) -> bool {
-        let pools: Vec<PoolId> = self.dests.keys().copied().collect();
-        let held: usize = self.dests.values().map(|d| d.streams.held()).sum();
-        let room = STREAM_RECEIVE_BUDGET.saturating_sub(held);
+        let (pools, room) = self.dests.woken();
         let mut busy = false;
         for pool in pools {
             let outbound: Vec<_> = self.tunnels.outbound(pool).collect();
-            let Some(dest) = self.dests.get_mut(&pool) else {
+            let Some(dest) = self.dests.get_mut(pool) else {
                 continue;
             };
             dest.streams.set_room(now, room);
             dest.drive(now, &mut self.rng, &outbound);
             let outputs: Vec<_> = std::iter::from_fn(|| dest.poll_output()).collect();
-            busy |= !outputs.is_empty();
+            if outputs.is_empty() {
+                self.dests.rest(pool);
+                continue;
+            }
+            // What it asked for may be answered at once: it is driven until it is quiet.
+            busy = true;
             for output in outputs {
                 self.on_dest(now, pool, output);
             }
@@ -97,7 +99,7 @@ impl Router {
     /// Ends a client destination with all that it has.
     pub(super) fn give_up(&mut self, now: Now, pool: PoolId) {
         self.clients.drop_pool(pool, &mut self.outputs);
-        self.dests.remove(&pool);
+        self.dests.remove(pool);
         self.tunnels.remove_pool(now, pool);
         self.netdb
             .drop_context(crate::netdb::Context::Client(pool.0));

@@ -64,7 +64,7 @@ impl Router {
         if let Some((tag, payload)) = self.tags.open(tunnel, content, now.mono) {
             return self.deliver_reply(now, pool, tag, &payload);
         }
-        match self.dests.get_mut(&pool) {
+        match self.dests.get_mut(pool) {
             Some(dest) => dest.handle_garlic(now, &mut self.rng, content),
             None => self.drop_one(),
         }

@@ -128,7 +128,7 @@ impl Router {
                 let Some(ls) = self.netdb.lease_set(ctx, &hash) else {
                     return;
                 };
-                if let Some(dest) = self.dests.get_mut(&pool_of(ctx)) {
+                if let Some(dest) = self.dests.get_mut(pool_of(ctx)) {
                     dest.found(now, ls);
                 }
                 self.tend_clients(now);
@@ -145,7 +145,7 @@ impl Router {
                     "no LeaseSet found",
                     Sensitive(hash),
                 ));
-                if let Some(dest) = self.dests.get_mut(&pool_of(ctx)) {
+                if let Some(dest) = self.dests.get_mut(pool_of(ctx)) {
                     dest.not_found(now, hash);
                 }
             }

@@ -19,7 +19,7 @@ impl Router {
     pub(super) fn readiness(&self, now: Now, pool: PoolId) -> Option<Readiness> {
         let outbound = self.tunnels.outbound(pool).count();
         let inbound = self.tunnels.inbound(pool).count();
-        let dest = self.dests.get(&pool);
+        let dest = self.dests.get(pool);
         let offered = inbound > 0 && dest.is_some_and(|d| d.lease_set().is_some());
         if !self.connected.is_empty() && outbound > 0 && offered {
             return None;

@@ -41,6 +41,7 @@ impl Router {
                 message,
             } => self.deliver_from_tunnel(now, pool, tunnel, &message),
             TunnelOutput::Changed { pool } => self.tunnels_changed(now, pool),
+            TunnelOutput::WayOut { pool } => self.dests.wake(pool),
             TunnelOutput::Outcome { hops, result, .. } => {
                 self.peers.outcome(now, &hops, &result);
                 if result == BuildResult::Accepted {
@@ -68,7 +69,7 @@ impl Router {
 
     /// The LeaseSet of a destination follows its inbound tunnels.
     fn tunnels_changed(&mut self, now: Now, pool: PoolId) {
-        let Some(dest) = self.dests.get_mut(&pool) else {
+        let Some(dest) = self.dests.get_mut(pool) else {
             return;
         };
         if !dest.tunnels_changed(now, self.tunnels.inbound(pool)) || !dest.served {

@@ -191,7 +191,7 @@ impl Net {
                     tunnel,
                     message,
                 } => self.received.push((pool, tunnel, message)),
-                TunnelOutput::Changed { .. } => {}
+                TunnelOutput::Changed { .. } | TunnelOutput::WayOut { .. } => {}
                 TunnelOutput::Outcome {
                     pool,
                     direction,

@@ -111,7 +111,8 @@ fn without_tunnels_the_router_and_no_site_is_the_cause() {
 fn a_site_is_not_blamed_for_what_the_router_lacks() {
     let (mut router, now) = start(GOOD);
     router.connected.insert(RouterHash([2; 32]));
-    let pool = *router.dests.keys().next().unwrap_or(&PoolId(1));
+    let first = router.dests.iter().next().map(|(pool, _)| pool);
+    let pool = first.unwrap_or(PoolId(1));
     let why = router.cause(now, pool, Refusal::NoLeaseSet);
     assert_eq!(missing(why), Missing::Tunnels);
     router.connected.clear();
