@@ -27,7 +27,7 @@ impl Paths for OwnPaths<'_> {
             gateway: t.gateway,
             tunnel: t.gateway_tunnel,
         });
-        one_apart(paths.collect(), asked, rng)
+        one_apart(&paths.collect::<Vec<_>>(), asked, rng)
     }
 
     fn has_outbound(&self, ctx: Context) -> bool {
@@ -35,12 +35,15 @@ impl Paths for OwnPaths<'_> {
     }
 }
 
-/// One of these, if it can be with another gateway than `asked`.
-fn one_apart(paths: Vec<ReplyPath>, asked: Option<RouterHash>, rng: &mut Rng) -> Option<ReplyPath> {
-    let (same, others): (Vec<_>, Vec<_>) =
-        paths.into_iter().partition(|p| Some(p.gateway) == asked);
-    rng.pick(if others.is_empty() { &same } else { &others })
-        .copied()
+/// One of these: the first with another gateway than `asked`, if somebody is asked.
+fn one_apart(paths: &[ReplyPath], asked: Option<RouterHash>, rng: &mut Rng) -> Option<ReplyPath> {
+    match asked {
+        Some(asked) => {
+            let other = paths.iter().find(|p| p.gateway != asked);
+            other.or(paths.first()).copied()
+        }
+        None => rng.pick(paths).copied(),
+    }
 }
 
 impl Router {
@@ -200,13 +203,13 @@ mod tests {
         let mut rng = Rng::from_number(1);
         let asked = Some(path(1).gateway);
         for _ in 0..32 {
-            let two = vec![path(1), path(2)];
-            assert_eq!(one_apart(two, asked, &mut rng), Some(path(2)));
+            let two = [path(1), path(2)];
+            assert_eq!(one_apart(&two, asked, &mut rng), Some(path(2)));
         }
-        let only = one_apart(vec![path(1), path(1)], asked, &mut rng);
+        let only = one_apart(&[path(1), path(1)], asked, &mut rng);
         assert_eq!(only, Some(path(1)));
-        assert_eq!(one_apart(Vec::new(), asked, &mut rng), None);
-        let free = (0..64).filter_map(|_| one_apart(vec![path(1), path(2)], None, &mut rng));
+        assert_eq!(one_apart(&[], asked, &mut rng), None);
+        let free = (0..64).filter_map(|_| one_apart(&[path(1), path(2)], None, &mut rng));
         let free: std::collections::BTreeSet<_> = free.map(|p| p.tunnel).collect();
         assert_eq!(free.len(), 2, "without one that is asked all are used");
     }
