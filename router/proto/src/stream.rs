@@ -244,13 +244,6 @@ impl Streams {
         }
     }
 
-    /// Whose stream of ours a packet is of, as far as its numbers tell.
-    pub(crate) fn whose(&self, payload: &[u8]) -> Option<DestHash> {
-        let head = Packet::peek(payload).ok()?;
-        let id = self.by_local.get(&head.send_id)?;
-        self.streams.get(id).map(|s| s.names.peer)
-    }
-
     fn handle_known(&mut self, now: Now, id: StreamId, from: DestHash, payload: &[u8]) {
         let Some(s) = self.streams.get_mut(&id) else {
             return;

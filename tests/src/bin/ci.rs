@@ -64,14 +64,12 @@ const STEPS: &[Step] = &[
             "interop",
             "--test",
             "interop_transit",
-            "--test",
-            "interop_recovery",
             "--",
             "--ignored",
             "--test-threads=1",
             "--nocapture",
         ],
-        minutes: 30,
+        minutes: 20,
     },
 ];
 

@@ -56,6 +56,13 @@ impl Strays {
 }
 
 impl Streams {
+    /// Whose stream of ours a packet is of, as far as its numbers tell.
+    pub(crate) fn whose(&self, payload: &[u8]) -> Option<DestHash> {
+        let head = Packet::peek(payload).ok()?;
+        let id = self.by_local.get(&head.send_id)?;
+        self.streams.get(id).map(|s| s.names.peer)
+    }
+
     /// A ping is answered, when it is signed by its sender and not too frequent.
     pub(super) fn handle_echo(
         &mut self,
