@@ -1,0 +1,112 @@
+//! `[lan]` and `[virtual]`: the side of the clients.
+
+use super::{Interface, Wrong};
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::Deserialize;
+
+/// `[lan]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lan {
+    /// Interface name.
+    pub interface: Interface,
+    /// The gateway's own address there, with the prefix length of the LAN.
+    pub address: Ipv4Net,
+    /// The same for IPv6; without it clients get no IPv6 addresses and need none.
+    pub address6: Option<Ipv6Net>,
+    /// TCP port of the transparent listeners.
+    pub port: u16,
+}
+
+impl Default for Lan {
+    fn default() -> Self {
+        Self {
+            interface: Interface("lan0".into()),
+            address: Ipv4Net::new_assert([192, 168, 77, 1].into(), 24),
+            address6: None,
+            port: 7002,
+        }
+    }
+}
+/// `[virtual]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Virtual {
+    /// Range of virtual IPv4 addresses. (The IPv6 range is made once and kept as state.)
+    pub v4: Ipv4Net,
+}
+
+impl Default for Virtual {
+    fn default() -> Self {
+        Self {
+            v4: Ipv4Net::new_assert([198, 18, 0, 0].into(), 15),
+        }
+    }
+}
+
+const NOT_USABLE: &str = "is not of a range that hosts can have";
+
+impl Lan {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), Wrong> {
+        let lan = self.address;
+        if !(8..=30).contains(&lan.prefix_len()) {
+            return Err(("lan", "address", "needs a prefix length of 8 to 30"));
+        }
+        if lan.addr() == lan.network() || lan.addr() == lan.broadcast() {
+            return Err(("lan", "address", "is not a host address of its prefix"));
+        }
+        if !is_usable(lan) {
+            return Err(("lan", "address", NOT_USABLE));
+        }
+        if let Some(lan6) = self.address6 {
+            if !(48..=64).contains(&lan6.prefix_len()) || !lan6.addr().is_unique_local() {
+                return Err((
+                    "lan",
+                    "address6",
+                    "needs fc00::/7 and a prefix length of 48 to 64",
+                ));
+            }
+            if lan6.addr() == lan6.network() {
+                return Err(("lan", "address6", "is not a host address of its prefix"));
+            }
+        }
+        if self.port == 0 || self.port == 53 {
+            return Err(("lan", "port", "cannot be 0 or 53"));
+        }
+        Ok(())
+    }
+}
+
+impl Virtual {
+    /// Whether the values make sense beside those of the LAN.
+    pub(super) fn check(&self, lan: Ipv4Net) -> Result<(), Wrong> {
+        let v4 = self.v4;
+        if !(8..=20).contains(&v4.prefix_len()) || v4.addr() != v4.network() {
+            return Err((
+                "virtual",
+                "v4",
+                "needs a network with a prefix length of 8 to 20",
+            ));
+        }
+        if !is_usable(v4) {
+            return Err(("virtual", "v4", NOT_USABLE));
+        }
+        if v4.contains(&lan.addr()) || lan.contains(&v4.addr()) {
+            return Err(("virtual", "v4", "overlaps lan.address"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether hosts can have such addresses: not "this host", loopback, link-local or multicast.
+fn is_usable(net: Ipv4Net) -> bool {
+    let never = [
+        Ipv4Net::new_assert([0, 0, 0, 0].into(), 8),
+        Ipv4Net::new_assert([127, 0, 0, 0].into(), 8),
+        Ipv4Net::new_assert([169, 254, 0, 0].into(), 16),
+        Ipv4Net::new_assert([224, 0, 0, 0].into(), 3),
+    ];
+    let overlaps = |other: &Ipv4Net| other.contains(&net.addr()) || net.contains(&other.addr());
+    !never.iter().any(overlaps)
+}

@@ -1,0 +1,149 @@
+use super::*;
+
+fn error(text: &str) -> String {
+    Config::parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn the_shipped_file_spells_out_the_defaults() {
+    let shipped = include_str!("../../gateway.toml");
+    assert_eq!(Config::parse(shipped).unwrap(), Config::default());
+    assert_eq!(Config::parse("").unwrap(), Config::default());
+    for key in [
+        "interface",
+        "address",
+        "address6",
+        "port",
+        "router_port",
+        "v4",
+        "router",
+        "gateway",
+        "state_dir",
+        "stream_sock",
+        "admin_sock",
+        "flows",
+        "flows_per_client",
+    ] {
+        let named = |line: &str| {
+            line.trim_start_matches("# ")
+                .starts_with(&format!("{key} ="))
+        };
+        assert!(shipped.lines().any(named), "{key}");
+    }
+}
+
+#[test]
+fn errors_carry_the_line() {
+    assert!(error("[lan]\n\nport = 70000\n").starts_with("line 3: lan.port: "));
+    assert!(error("[lan]\ncolour = 1\n").contains("unknown field"));
+    assert!(error("[LAN]\n").starts_with("line 1: unknown field"));
+    assert!(error("[lan]\ninterface = \"a\"\naddress = \"1.2.3\"\n").starts_with("line 3: "));
+    assert!(error("[wan]\ninterface = \"a b\"").starts_with("line 2: wan.interface: not an"));
+    assert!(error("\n[wan\n").starts_with("line 2: "));
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused() {
+    let overlap = "[lan]\naddress = \"10.0.0.1/8\"\n[virtual]\nv4 = \"10.64.0.0/16\"\n";
+    assert_eq!(error(overlap), "line 4: virtual.v4 overlaps lan.address");
+    assert_eq!(
+        error("[lan]\ninterface = \"wan0\"\n"),
+        "line 2: wan.interface is the same as lan.interface"
+    );
+    assert!(error("[lan]\naddress = \"192.168.1.0/24\"").starts_with("line 2: lan.address is not"));
+    assert!(error("[lan]\naddress6 = \"2001:db8::1/64\"").starts_with("line 2: lan.address6"));
+    assert!(error("[users]\nrouter = 5\ngateway = 5").starts_with("line 3: users.gateway"));
+    assert!(error("[limits]\nflows = 2").starts_with("line 1: limits.flows_per_client"));
+    assert!(error("[lan]\ninterface = \"lo\"").contains("reserved"));
+}
+
+/// Settings with values beyond their ends.
+const EXTREMES: &[(&str, &str, &[&str])] = &[
+    (
+        "lan",
+        "interface",
+        &["\"\"", "\"0123456789abcdef\"", "\"a/b\"", "5"],
+    ),
+    (
+        "lan",
+        "address",
+        &[
+            "\"127.0.0.1/8\"",
+            "\"224.0.0.1/24\"",
+            "\"0.0.0.1/8\"",
+            "\"10.0.0.1/31\"",
+            "\"10.0.0.1\"",
+            "\"169.254.1.1/24\"",
+            "\"10.0.0.255/24\"",
+        ],
+    ),
+    (
+        "lan",
+        "address6",
+        &["\"fe80::1/64\"", "\"fd00::/64\"", "\"fd00::1/128\""],
+    ),
+    (
+        "lan",
+        "port",
+        &["0", "53", "-1", "65536", "\"x\"", "9999999999999999999999"],
+    ),
+    ("wan", "interface", &["\"lo\"", "\"lan0\"", "\".a\""]),
+    ("wan", "router_port", &["0", "53", "7002", "65536"]),
+    (
+        "virtual",
+        "v4",
+        &[
+            "\"127.0.0.0/8\"",
+            "\"0.0.0.0/8\"",
+            "\"224.0.0.0/8\"",
+            "\"198.18.0.1/15\"",
+            "\"10.0.0.0/7\"",
+            "\"10.0.0.0/21\"",
+            "\"192.0.0.0/8\"",
+        ],
+    ),
+    (
+        "users",
+        "router",
+        &["0", "\"root\"", "\"\"", "-1", "4294967296", "1.5"],
+    ),
+    ("users", "gateway", &["0", "\"root\"", "\"ramson\""]),
+    (
+        "paths",
+        "state_dir",
+        &["\"\"", "\"a\"", "\"/\"", "\"/a/../b\""],
+    ),
+    ("paths", "stream_sock", &["\"\"", "\"a.sock\"", "7"]),
+    (
+        "paths",
+        "admin_sock",
+        &["\"/run/ramson/stream.sock\"", "\"x\""],
+    ),
+    ("limits", "flows", &["0", "16385", "-1", "\"many\""]),
+    ("limits", "flows_per_client", &["0", "513", "1e3"]),
+];
+
+/// Each setting at and beyond its ends: the error has the line and the key.
+#[test]
+fn extremes_are_refused_by_line_and_key() {
+    for (section, key, values) in EXTREMES {
+        for value in *values {
+            let said = error(&format!("# first\n[{section}]\n{key} = {value}\n"));
+            let named = said.contains(&format!("{section}.{key}"));
+            assert!(
+                said.starts_with("line 3: ") && named,
+                "{key} = {value}: {said}"
+            );
+        }
+    }
+    let long = format!("[paths]\nadmin_sock = \"/{}\"", "a".repeat(107));
+    assert!(error(&long).starts_with("line 2: paths.admin_sock is longer"));
+}
+
+#[test]
+fn users_are_names_or_numbers_but_never_root() {
+    let config = Config::parse("[users]\nrouter = 1002").unwrap();
+    assert_eq!(config.users.router.resolve(), Ok((1002, 1002)));
+    assert!(User::Name("root".into()).resolve().is_err());
+    assert!(User::Name("no such user".into()).resolve().is_err());
+}
