@@ -18,6 +18,7 @@ pub mod orig_dst;
 pub mod policy;
 pub mod privileges;
 pub mod router_client;
+pub mod saved;
 pub mod vip;
 
 pub mod supervisor;
