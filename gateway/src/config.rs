@@ -9,7 +9,7 @@ mod paths;
 mod users;
 mod wan;
 
-pub use lan::{Lan, Virtual};
+pub use lan::{Lan, Views, Virtual};
 pub use paths::{Limits, Paths};
 pub use users::{User, Users};
 pub use wan::Wan;

@@ -1,18 +1,6 @@
-//! What `gatewayd` refused, by reason, and how the supervisor asks for it: one byte over the
-//! socket of the handover, answered by the magic and one number a counter.
+//! What `gatewayd` did and refused, by reason.
 
 use std::cell::Cell;
-use std::fmt::Write;
-use std::io;
-use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-
-/// Start of an answer: a name and a version.
-const MAGIC: [u8; 4] = *b"RGC1";
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What is counted. The names are the lines of the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,102 +84,34 @@ impl Counters {
         self.0.iter().map(Cell::get).sum()
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
-        let numbers = self.0.iter().flat_map(|cell| cell.get().to_be_bytes());
-        MAGIC.into_iter().chain(numbers).collect()
+    /// Lines `name: number`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let all = NAMES.iter().zip(&self.0);
+        all.map(|((_, name), cell)| format!("{name}: {}\n", cell.get()))
+            .collect()
     }
-
-    /// Answers the supervisor until it is gone.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub async fn serve(&self, mut supervisor: UnixStream) -> io::Result<()> {
-        loop {
-            supervisor.read_u8().await?;
-            supervisor.write_all(&self.to_bytes()).await?;
-        }
-    }
-}
-
-/// Asks `gatewayd` for its counters: lines of the status, or one that says that there is no
-/// answer.
-pub async fn ask(gatewayd: &mut UnixStream) -> String {
-    match tokio::time::timeout(PATIENCE, exchange(gatewayd)).await {
-        Ok(Ok(text)) => text,
-        _ => "gatewayd counters: no answer\n".into(),
-    }
-}
-
-async fn exchange(gatewayd: &mut UnixStream) -> io::Result<String> {
-    // Answers that came too late; not more than a socket holds.
-    let mut late = [0; 4096];
-    for _ in 0..64 {
-        if !gatewayd.try_read(&mut late).is_ok_and(|n| n > 0) {
-            break;
-        }
-    }
-    gatewayd.write_u8(0).await?;
-    let mut magic = MAGIC;
-    gatewayd.read_exact(&mut magic).await?;
-    if magic != MAGIC {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut text = String::new();
-    for (_, name) in NAMES {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name}: {}", gatewayd.read_u64().await?);
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn counters_arrive_under_their_names() {
-        let (mut ours, theirs) = UnixStream::pair().unwrap();
+    #[test]
+    fn counters_have_their_names() {
         let counters = Counters::default();
         counters.add(Count::NoName);
         counters.add(Count::RouterSilent);
         counters.add(Count::RouterSilent);
-        let asked = async {
-            let first = ask(&mut ours).await;
-            let second = ask(&mut ours).await;
-            drop(ours);
-            (first, second)
-        };
-        let ((first, second), ended) = tokio::join!(asked, counters.serve(theirs));
-        assert!(ended.is_err() && first == second);
-        assert_eq!(first.lines().count(), NAMES.len());
+        let text = counters.to_text();
+        assert_eq!(text.lines().count(), NAMES.len());
         for line in [
             "streams refused, no name: 1",
             "streams refused, router silent: 2",
             "dns questions: 0",
         ] {
-            assert!(first.lines().any(|l| l == line), "{first}");
+            assert!(text.lines().any(|l| l == line), "{text}");
         }
-    }
-
-    #[tokio::test]
-    async fn nonsense_and_silence_are_no_counters() {
-        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-        let silent = ask(&mut ours).await;
-        let nonsense = async {
-            theirs.read_u8().await.unwrap();
-            theirs.read_u8().await.unwrap();
-            theirs.write_all(&[7; 200]).await.unwrap();
-        };
-        let (nonsense, ()) = tokio::join!(ask(&mut ours), nonsense);
-        for answer in [silent, nonsense] {
-            assert_eq!(answer, "gatewayd counters: no answer\n");
-        }
-        // What is left of that, or comes late, does not spoil the next answer.
-        let counters = Counters::default();
-        counters.add(Count::Opened);
-        tokio::select! {
-            answer = ask(&mut ours) => assert!(answer.contains("streams opened: 1\n"), "{answer}"),
-            ended = counters.serve(theirs) => panic!("{ended:?}"),
-        }
+        assert_eq!((counters.sum(), counters.get(Count::RouterSilent)), (3, 2));
     }
 }

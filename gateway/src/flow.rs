@@ -6,7 +6,6 @@
 
 use crate::counters::{Count, Counters};
 use crate::router_client::{OpenError, Opened, RouterClient};
-use crate::vip::ClientId;
 use nix::sys::socket::{setsockopt, sockopt};
 use ramson_ipc::{CHUNK_END, CHUNK_HEAD_LEN, Chunks, Kind, Open, chunk_head};
 use std::io;
@@ -29,14 +28,14 @@ const KEEP_ALIVE: (u32, u32, u32) = (120, 30, 4);
 
 /// What the router is asked for.
 #[must_use]
-pub fn request(client: ClientId, name: String, port: u16) -> Open {
+pub fn request(tag: [u8; 16], name: String, port: u16) -> Open {
     let kind = if port == HTTP_PORT {
         Kind::Http
     } else {
         Kind::Raw
     };
     Open {
-        tag: client.0.to_vec(),
+        tag: tag.to_vec(),
         name,
         port,
         kind,

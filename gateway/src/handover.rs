@@ -1,5 +1,8 @@
 //! What `supervisor` hands `gatewayd` over its standard input, a Unix socket: the listening
-//! sockets and the secrets of the virtual addresses, in one message.
+//! sockets, the directories of what it keeps, and the secrets of the virtual addresses, in one
+//! message.
+
+use crate::saved::Places;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -11,7 +14,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// First bytes of the message: a name and a version.
-const MAGIC: [u8; 4] = *b"RGH1";
+const MAGIC: [u8; 4] = *b"RGH2";
 
 /// Magic, virtual /48, key of addresses, key of identities.
 const LEN: usize = 4 + 6 + 16 + 16;
@@ -72,34 +75,50 @@ impl Secrets {
     }
 }
 
+/// Everything that is handed over.
+pub struct Handed {
+    /// What clients reach.
+    pub sockets: Sockets,
+    /// Where things are kept.
+    pub places: Places,
+    /// Keys.
+    pub secrets: Secrets,
+}
+
+/// Descriptors of a message.
+const FDS: usize = 8;
+
 /// Sends everything.
 ///
 /// # Errors
 /// The other end is gone.
-pub fn send(channel: impl AsFd, sockets: &Sockets, secrets: &Secrets) -> io::Result<()> {
+pub fn send(
+    channel: impl AsFd,
+    sockets: &Sockets,
+    places: &Places,
+    secrets: &Secrets,
+) -> io::Result<()> {
     let bytes = [&MAGIC[..], &secrets.to_bytes()].concat();
     let [s4, s6] = &sockets.streams;
     let [u4, u6] = &sockets.dns_udp;
     let [t4, t6] = &sockets.dns_tcp;
-    let fds = [
+    let fds: [_; FDS] = [
         s4.as_fd(),
         s6.as_fd(),
         u4.as_fd(),
         u6.as_fd(),
         t4.as_fd(),
         t6.as_fd(),
+        places.run.as_fd(),
+        places.flash.as_fd(),
     ];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(6))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let sent = sendmsg(
-        channel,
-        &[IoSlice::new(&bytes)],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )?;
+    let iov = [IoSlice::new(&bytes)];
+    let sent = sendmsg(channel, &iov, &mut control, SendFlags::NOSIGNAL)?;
     if sent == bytes.len() {
         Ok(())
     } else {
@@ -111,10 +130,10 @@ pub fn send(channel: impl AsFd, sockets: &Sockets, secrets: &Secrets) -> io::Res
 ///
 /// # Errors
 /// Something else came, or the other end is gone.
-pub fn receive(channel: impl AsFd) -> io::Result<(Sockets, Secrets)> {
+pub fn receive(channel: impl AsFd) -> io::Result<Handed> {
     let bad = || io::Error::from(io::ErrorKind::InvalidData);
     let mut buf = [0; LEN];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(6))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut iov = [IoSliceMut::new(&mut buf)];
     let got = recvmsg(channel, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC)?;
@@ -133,14 +152,17 @@ pub fn receive(channel: impl AsFd) -> io::Result<(Sockets, Secrets)> {
         .ok()
         .and_then(Secrets::from_bytes)
         .ok_or_else(bad)?;
-    let fds: [OwnedFd; 6] = fds.try_into().map_err(|_| bad())?;
-    let [s4, s6, u4, u6, t4, t6] = fds;
-    let sockets = Sockets {
-        streams: [s4.into(), s6.into()],
-        dns_udp: [u4.into(), u6.into()],
-        dns_tcp: [t4.into(), t6.into()],
-    };
-    Ok((sockets, secrets))
+    let fds: [OwnedFd; FDS] = fds.try_into().map_err(|_| bad())?;
+    let [s4, s6, u4, u6, t4, t6, run, flash] = fds;
+    Ok(Handed {
+        sockets: Sockets {
+            streams: [s4.into(), s6.into()],
+            dns_udp: [u4.into(), u6.into()],
+            dns_tcp: [t4.into(), t6.into()],
+        },
+        places: Places { run, flash },
+        secrets,
+    })
 }
 
 #[cfg(test)]
@@ -159,8 +181,17 @@ mod tests {
             dns_tcp: [tcp(), tcp()],
         };
         let secrets = Secrets::from_random([7; 38]);
-        send(&ours, &sockets, &secrets).unwrap();
-        let (got, got_secrets) = receive(&theirs).unwrap();
+        let root = || OwnedFd::from(std::fs::File::open("/").unwrap());
+        let places = Places {
+            run: root(),
+            flash: root(),
+        };
+        send(&ours, &sockets, &places, &secrets).unwrap();
+        let Handed {
+            sockets: got,
+            secrets: got_secrets,
+            ..
+        } = receive(&theirs).unwrap();
         assert!(got_secrets == secrets && secrets.prefix6 == [0xfc, 7, 7, 7, 7, 7]);
         for (sent, got) in [
             (sockets.streams[1].local_addr(), got.streams[1].local_addr()),

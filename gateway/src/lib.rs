@@ -6,8 +6,10 @@
 //! no capabilities and faces the clients. Neither holds keys nor speaks to the Internet; the
 //! router is reached over the frames of `ramson_ipc` only.
 
+pub mod channel;
 pub mod config;
 pub mod counters;
+pub mod ctl;
 pub mod handover;
 
 pub mod dns;
@@ -17,6 +19,7 @@ pub mod neigh;
 pub mod orig_dst;
 pub mod policy;
 pub mod privileges;
+pub mod report;
 pub mod router_client;
 pub mod saved;
 pub mod vip;

@@ -6,7 +6,7 @@
 use crate::counters::{Count, Counters};
 use crate::flow;
 use crate::orig_dst;
-use crate::policy::{Budget, Clients, Permit, Proof, Refused};
+use crate::policy::{Budget, Clients, Identities, Permit, Proof, Refused};
 use crate::router_client::RouterClient;
 use crate::vip::{ClientId, Vip};
 use std::cell::RefCell;
@@ -22,6 +22,8 @@ pub struct Gate {
     pub vip: Rc<RefCell<Vip>>,
     /// Who is who.
     pub clients: Rc<RefCell<Clients>>,
+    /// As whom they open streams.
+    pub identities: Rc<RefCell<Identities>>,
     /// How many flows are left.
     pub budget: Rc<Budget>,
     /// The way to the router.
@@ -106,7 +108,8 @@ impl Gate {
             pin,
             permit,
         } = admitted;
-        let open = flow::request(client, name, port);
+        let tag = self.identities.borrow().tag(client);
+        let open = flow::request(tag, name, port);
         let touch = || permit.touch(tokio::time::Instant::now().into_std());
         let run = flow::run(lan, &self.router, open, &self.counters, &touch);
         tokio::select! {

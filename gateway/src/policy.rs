@@ -6,9 +6,11 @@
 //! no bound here lets one client push out another that is in use.
 
 mod budget;
+mod identity;
 mod rate;
 
 pub use budget::{Budget, Permit, Refused, is_fair};
+pub use identity::Identities;
 pub use rate::{Bucket, Rate, Rates};
 
 use crate::neigh::Neighbours;
@@ -41,6 +43,8 @@ pub enum Proof {
 /// Who is behind which address.
 pub struct Clients {
     key: [u8; 16],
+    /// Which port of the box they are at: the same MAC elsewhere is another device.
+    port: String,
     table: Option<Neighbours>,
     known: BTreeMap<IpAddr, Known>,
 }
@@ -54,11 +58,13 @@ struct Known {
 }
 
 impl Clients {
-    /// `key` is secret. Without a table every address is a client of its own.
+    /// `key` is secret, `port` the interface. Without a table every address is a client of its
+    /// own.
     #[must_use]
-    pub fn new(key: [u8; 16], table: Option<Neighbours>) -> Self {
+    pub fn new(key: [u8; 16], port: &str, table: Option<Neighbours>) -> Self {
         Self {
             key,
+            port: port.to_owned(),
             table,
             known: BTreeMap::new(),
         }
@@ -110,6 +116,20 @@ impl Clients {
         Some(known.id)
     }
 
+    /// Who is known, with the addresses used, the latest first.
+    #[must_use]
+    pub fn devices(&self, now: Instant) -> BTreeMap<ClientId, Vec<(IpAddr, Duration)>> {
+        let mut devices = BTreeMap::<_, Vec<_>>::new();
+        for (address, known) in &self.known {
+            let ago = now.saturating_duration_since(known.used);
+            devices.entry(known.id).or_default().push((*address, ago));
+        }
+        for addresses in devices.values_mut() {
+            addresses.sort_by_key(|(address, ago)| (*ago, *address));
+        }
+        devices
+    }
+
     /// Makes room at the cost of the client that has most addresses.
     fn forget_one(&mut self) {
         let mut counts = BTreeMap::<ClientId, usize>::new();
@@ -125,6 +145,8 @@ impl Clients {
 
     fn hash(&self, address: IpAddr, mac: Option<[u8; 6]>) -> ClientId {
         let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write(self.port.as_bytes());
+        hasher.write(&[0]);
         match (mac, address) {
             (Some(mac), _) => {
                 hasher.write(b"mac");
@@ -160,7 +182,7 @@ mod tests {
 
     #[test]
     fn one_mac_is_one_client_in_both_families() {
-        let (mut clients, now) = (Clients::new([1; 16], None), now());
+        let (mut clients, now) = (Clients::new([1; 16], "lan0", None), now());
         let mut at = |ip, at, mac: Option<[u8; 6]>| {
             let client = clients.identify_with(ip, false, at, |_| mac);
             client.unwrap()
@@ -174,8 +196,24 @@ mod tests {
     }
 
     #[test]
+    fn the_same_mac_at_another_port_is_another_device() {
+        let (mut here, now) = (Clients::new([1; 16], "lan0", None), now());
+        let mut there = Clients::new([1; 16], "lan1", None);
+        let id = here
+            .identify_with(IP, false, now, |_| Some([9; 6]))
+            .unwrap();
+        assert_ne!(
+            there.identify_with(IP, false, now, |_| Some([9; 6])),
+            Some(id)
+        );
+        here.identify_with(IP6, false, now + FRESH, |_| Some([9; 6]));
+        let devices = here.devices(now + 2 * FRESH);
+        assert_eq!(devices[&id], [(IP6, FRESH), (IP, 2 * FRESH)]);
+    }
+
+    #[test]
     fn a_source_that_nobody_answers_for_is_no_client() {
-        let (mut clients, now) = (Clients::new([1; 16], None), now());
+        let (mut clients, now) = (Clients::new([1; 16], "lan0", None), now());
         for n in 0..ADDRESSES_MAX {
             let made_up = clients.identify_with(ip(n), false, now, |_| None);
             assert_eq!(made_up, None);
@@ -191,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_client_without_mac_keeps_its_identity_when_the_mac_turns_up() {
-        let (mut clients, now) = (Clients::new([1; 16], None), now());
+        let (mut clients, now) = (Clients::new([1; 16], "lan0", None), now());
         let first = clients.identify_with(IP, true, now, |_| None);
         assert_eq!(
             clients.identify_with(IP, true, now + FRESH, |_| Some([9; 6])),
@@ -201,7 +239,7 @@ mod tests {
             clients.identify_with(IP, true, now + FRESH + STICKY, |_| Some([9; 6])),
             first
         );
-        let mut other = Clients::new([2; 16], None);
+        let mut other = Clients::new([2; 16], "lan0", None);
         assert_ne!(other.identify_with(IP, true, now, |_| None), first);
         // Without a neighbour table nothing else can be asked for.
         assert!(other.identify(IP, Proof::None, now).is_some());
@@ -209,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_client_with_many_addresses_pushes_out_only_its_own() {
-        let (mut clients, now) = (Clients::new([1; 16], None), now());
+        let (mut clients, now) = (Clients::new([1; 16], "lan0", None), now());
         let quiet = clients.identify_with(IP, false, now, |_| Some([7; 6]));
         let later = now + Duration::from_secs(1);
         for n in 0..ADDRESSES_MAX + 10 {

@@ -9,13 +9,14 @@ use nix::unistd::{Gid, Uid};
 use std::os::fd::AsRawFd;
 
 /// What the supervisor keeps: the network, handing processes to other users, stopping them, and
-/// files of other owners.
-const SUPERVISOR: [Capability; 6] = [
+/// making and reading files of other owners.
+const SUPERVISOR: [Capability; 7] = [
     Capability::CAP_NET_ADMIN,
     Capability::CAP_NET_BIND_SERVICE,
     Capability::CAP_SETUID,
     Capability::CAP_SETGID,
     Capability::CAP_KILL,
+    Capability::CAP_CHOWN,
     Capability::CAP_DAC_OVERRIDE,
 ];
 

@@ -109,7 +109,7 @@ impl Saved {
     /// Keeps something until `last` says that the end has come; then once more, on flash.
     pub async fn keep(mut self, what: Rc<dyn Keep>, last: impl Future<Output = ()>) {
         let (mut in_memory, mut on_flash) = (what.changes(), what.changes());
-        let mut since = tokio::time::Instant::now();
+        let mut since: Option<tokio::time::Instant> = None;
         let mut last = std::pin::pin!(last);
         loop {
             let ended = tokio::select! {
@@ -117,7 +117,8 @@ impl Saved {
                 () = &mut last => true,
             };
             let now = what.changes();
-            let flash = now != on_flash && (ended || since.elapsed() >= BATCH);
+            let due = since.is_none_or(|since| since.elapsed() >= BATCH);
+            let flash = now != on_flash && (ended || due);
             if now != in_memory || flash {
                 match self.save(&what.snapshot(), flash) {
                     Ok(()) => in_memory = now,
@@ -126,7 +127,7 @@ impl Saved {
             }
             if flash {
                 // Also after a failure: a full disk is not tried five times a second.
-                (on_flash, since) = (now, tokio::time::Instant::now());
+                (on_flash, since) = (now, Some(tokio::time::Instant::now()));
             }
             if ended {
                 return;
@@ -168,9 +169,7 @@ impl Saved {
             Err(e) => return Err(e.into()),
         };
         let mut bytes = Vec::new();
-        File::from(fd)
-            .take(FILE_MAX + 1)
-            .read_to_end(&mut bytes)?;
+        File::from(fd).take(FILE_MAX + 1).read_to_end(&mut bytes)?;
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "does not open");
         self.unseal(&bytes).map(Some).ok_or_else(damaged)
     }

@@ -16,6 +16,7 @@ pub mod state;
 pub mod sysctl;
 pub mod wan;
 
+use crate::channel::Question;
 use crate::config::Config;
 use crate::handover::Secrets;
 use admin::{Admin, Request};
@@ -163,6 +164,14 @@ impl Supervisor {
                 () = tokio::time::sleep(pause) => {}
                 request = admin.next() => match request.request {
                     Request::Status => request.reply(&self.status(child).await).await,
+                    Request::Devices => {
+                        let devices = child.ask(Question::Devices).await;
+                        request.reply(&devices).await;
+                    }
+                    Request::NewIdentity(of) => {
+                        let done = child.ask(Question::NewIdentity(of)).await;
+                        request.reply(&done).await;
+                    }
                     Request::Reload => {
                         let done = self.reload();
                         let outcome = if done.is_ok() { "ok" } else { "failed" };

@@ -1,8 +1,10 @@
 //! Virtual addresses: each client's own view of which address stands for which name.
 //!
-//! An address is drawn by a keyed hash of (client, name), so it tells nothing about other names
-//! and usually stays the same after a restart. Views live in memory only; a client that kept an
-//! address over a restart is refused until it asks for the name again.
+//! An address is drawn by a keyed hash of (client, name), so it tells nothing about other names.
+//! Views are kept over restarts (`kept`). Where clients ask through a resolver of their own, all
+//! share one view: the resolver's address is then good for the devices behind it.
+
+mod kept;
 
 use crate::policy::is_fair;
 use ipnet::Ipv4Net;
@@ -58,8 +60,13 @@ pub struct Vip {
     key: [u8; 16],
     v4: Ipv4Net,
     v6: Option<[u8; 6]>,
+    shared: bool,
     clients: BTreeMap<ClientId, View>,
+    changes: u64,
 }
+
+/// Whose view a shared one is.
+const EVERYBODY: ClientId = ClientId([0; 16]);
 
 #[derive(Default)]
 struct View {
@@ -112,7 +119,34 @@ impl Vip {
             key,
             v4,
             v6,
+            shared: false,
             clients: BTreeMap::new(),
+            changes: 0,
+        }
+    }
+
+    /// One view for all clients.
+    #[must_use]
+    pub fn shared(self, shared: bool) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// Names of a client, or of all when the view is shared.
+    #[must_use]
+    pub fn names(&self, client: ClientId) -> usize {
+        let view = self.clients.get(&self.owner(client));
+        view.map_or(0, |view| view.slots.len())
+    }
+
+    const fn owner(&self, client: ClientId) -> ClientId {
+        if self.shared { EVERYBODY } else { client }
+    }
+
+    const fn names_max(&self) -> usize {
+        if self.shared {
+            NAMES_TOTAL_MAX
+        } else {
+            NAMES_MAX
         }
     }
 
@@ -121,6 +155,7 @@ impl Vip {
     /// # Errors
     /// Every name of this client, or every client, was used within [`GRACE`].
     pub fn lease(&mut self, client: ClientId, name: &str, now: Instant) -> Result<Lease, Full> {
+        let client = self.owner(client);
         if !self.clients.contains_key(&client) {
             self.make_room(now)?;
         }
@@ -145,6 +180,7 @@ impl Vip {
             if edge || view.slots.contains_key(&index) || view.tails.contains_key(&tail) {
                 continue;
             }
+            self.changes += 1;
             view.names.insert(name.to_owned(), index);
             view.tails.insert(tail, index);
             view.slots.insert(
@@ -164,13 +200,14 @@ impl Vip {
     /// The name behind an address in a client's view.
     #[must_use]
     pub fn name_of(&self, client: ClientId, address: IpAddr) -> Option<&str> {
-        let view = self.clients.get(&client)?;
+        let view = self.clients.get(&self.owner(client))?;
         let index = self.index_of(view, address)?;
         view.slots.get(&index).map(|slot| slot.name.as_str())
     }
 
     /// As [`Vip::name_of`], and keeps the address for this name until as many [`Vip::close`].
     pub fn open(&mut self, client: ClientId, address: IpAddr) -> Option<String> {
+        let client = self.owner(client);
         let index = self.index_of(self.clients.get(&client)?, address)?;
         let view = self.clients.get_mut(&client)?;
         let slot = view.slots.get_mut(&index)?;
@@ -181,6 +218,7 @@ impl Vip {
 
     /// Ends one [`Vip::open`].
     pub fn close(&mut self, client: ClientId, address: IpAddr, now: Instant) {
+        let client = self.owner(client);
         let index = self
             .clients
             .get(&client)
@@ -210,14 +248,15 @@ impl Vip {
     /// full, else at the cost of the client with most names.
     fn may_add(&mut self, client: ClientId, now: Instant) -> bool {
         let total = self.clients.values().map(|view| view.slots.len()).sum();
+        let names_max = self.names_max();
         let Some(view) = self.clients.get_mut(&client) else {
             return false;
         };
         let own = view.slots.len();
-        if own >= NAMES_MAX {
+        if own >= names_max {
             return view.evict(now);
         }
-        if is_fair(own, total, NAMES_TOTAL_MAX) || view.evict(now) {
+        if self.shared || is_fair(own, total, NAMES_TOTAL_MAX) || view.evict(now) {
             return true;
         }
         let largest = self.clients.values_mut().max_by_key(|v| v.slots.len());

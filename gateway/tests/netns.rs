@@ -3,6 +3,8 @@
 // Real time is what is measured here, and helpers of a test may panic as it may.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+#[path = "netns/identity.rs"]
+mod identity;
 #[path = "netns/probe.rs"]
 mod probe;
 #[path = "netns/world.rs"]
@@ -66,6 +68,7 @@ fn clients_reach_sites_and_nothing_else() {
     world.inside("lan", names);
     world.inside("lan", streams);
     isolation(&router);
+    identity::identities(&world, &router);
     world.inside("lan", || cut_streams(&router));
     world.inside("lan", refusals);
     without_privileges(&world);
@@ -89,7 +92,7 @@ fn clients_reach_sites_and_nothing_else() {
     outside(&world);
     only_the_router_goes_out(&world, &capture);
     settings_are_restored(&world);
-    restart(&world);
+    identity::restart(&world);
     replaced_links(&world, &capture);
     router.stop();
     world.inside("lan", || tcp_refused((resolve("foo.i2p.", A), 80).into()));
@@ -312,9 +315,9 @@ fn without_privileges(world: &World) {
     for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
         assert_eq!(u64::from_str_radix(value(set), 16), Ok(0), "{set}");
     }
-    // What no set-user-id program could bring back: more than the supervisor's own six.
+    // What no set-user-id program could bring back: more than the supervisor's own seven.
     let bounding = u64::from_str_radix(value("CapBnd:"), 16).unwrap();
-    let kept = [1, 5, 6, 7, 10, 12].map(|n| 1 << n).iter().sum::<u64>();
+    let kept = [0, 1, 5, 6, 7, 10, 12].map(|n| 1 << n).iter().sum::<u64>();
     assert_eq!(bounding & !kept, 0, "{bounding:x}");
     assert_eq!((value("NoNewPrivs:"), value("Groups:")), ("1", ""));
 }
@@ -365,24 +368,6 @@ fn settings_are_restored(world: &World) {
         "0\n"
     );
     assert_eq!(world.admin("nonsense\n"), "error: refused\n");
-}
-
-/// A dead `gatewayd` is started again; the same names get the same addresses.
-fn restart(world: &World) {
-    let (old, before) = (
-        world.gatewayd().unwrap(),
-        world.inside("lan", || resolve("foo.i2p.", A)),
-    );
-    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
-    wait_for("the restart", || world.gatewayd().filter(|new| *new != old));
-    let after = wait_for("an answer", || {
-        world.inside("lan", || dns_udp(resolver(), "foo.i2p.", A).ok())
-    });
-    assert_eq!(after.1, [before]);
-    let got = world.inside("lan", || {
-        fetch((before, 80).into(), b"GET /", Duration::ZERO)
-    });
-    assert!(got.unwrap() == site());
 }
 
 /// Interfaces that go and come back are sealed and served again; so are flushed rules.

@@ -2,15 +2,17 @@
 //! Started by `supervisor` only, which hands it its sockets over standard input.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use ramson_gateway::config::Config;
+use ramson_gateway::config::{Config, Views};
 use ramson_gateway::counters::Counters;
 use ramson_gateway::dns::Dns;
-use ramson_gateway::handover::{self, Secrets, Sockets};
+use ramson_gateway::handover::{self, Handed, Secrets, Sockets};
 use ramson_gateway::listen::Gate;
 use ramson_gateway::neigh::Neighbours;
-use ramson_gateway::policy::{Budget, Clients};
+use ramson_gateway::policy::{Budget, Clients, Identities};
 use ramson_gateway::privileges;
+use ramson_gateway::report;
 use ramson_gateway::router_client::RouterClient;
+use ramson_gateway::saved::{Keep, Places, Saved};
 use ramson_gateway::vip::Vip;
 use std::cell::RefCell;
 use std::io;
@@ -20,6 +22,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use tokio::net::{TcpListener, UdpSocket, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 
 fn main() -> ExitCode {
@@ -43,13 +46,13 @@ fn run() -> Result<(), String> {
     privileges::prove_none()?;
     let config = Config::load(Path::new(path)).map_err(|e| e.to_string())?;
     let received = handover::receive(std::io::stdin().as_fd());
-    let (sockets, secrets) = received.map_err(|e| format!("handover: {e}"))?;
+    let handed = received.map_err(|e| format!("handover: {e}"))?;
     raise_files();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|e| format!("runtime: {e}"))?;
-    LocalSet::new().block_on(&runtime, serve(&config, sockets, &secrets))
+    LocalSet::new().block_on(&runtime, serve(&config, handed))
 }
 
 /// As many descriptors as allowed: each flow has two.
@@ -68,47 +71,101 @@ fn channel() -> io::Result<UnixStream> {
     UnixStream::from_std(stream)
 }
 
-async fn serve(config: &Config, sockets: Sockets, secrets: &Secrets) -> Result<(), String> {
+/// Opens what is kept under a name; what was wrong with it is said.
+fn open(places: &Rc<Places>, name: &'static str, secrets: &Secrets) -> (Saved, Vec<u8>) {
+    let (saved, kept, complaints) = Saved::open(Rc::clone(places), name, secrets);
+    for complaint in complaints {
+        eprintln!("gatewayd: {complaint}");
+    }
+    (saved, kept.unwrap_or_default())
+}
+
+/// Everything that faces the clients.
+fn assemble(config: &Config, secrets: &Secrets) -> (Rc<Gate>, Rc<Dns>) {
     let prefix6 = config.lan.address6.map(|_| secrets.prefix6);
-    let table = Neighbours::new(config.lan.interface.as_str());
+    let lan = config.lan.interface.as_str();
+    let table = Neighbours::new(lan);
     if let Err(e) = &table {
         eprintln!("gatewayd: neighbour table: {e}; clients are told apart by address");
     }
-    let vip = Rc::new(RefCell::new(Vip::new(
-        secrets.vip_key,
-        config.vip.v4,
-        prefix6,
-    )));
-    let clients = Rc::new(RefCell::new(Clients::new(secrets.client_key, table.ok())));
-    let counters = Rc::new(Counters::default());
+    let shared = config.vip.views == Views::Shared;
+    let vip = Vip::new(secrets.vip_key, config.vip.v4, prefix6).shared(shared);
+    let clients = Clients::new(secrets.client_key, lan, table.ok());
     let gate = Rc::new(Gate {
-        vip: Rc::clone(&vip),
-        clients: Rc::clone(&clients),
+        vip: Rc::new(RefCell::new(vip)),
+        clients: Rc::new(RefCell::new(clients)),
+        identities: Rc::new(RefCell::new(Identities::new(secrets.client_key))),
         budget: Budget::new(config.limits.flows, config.limits.flows_per_client),
         router: RouterClient::new(config.paths.stream_sock.clone()),
-        counters: Rc::clone(&counters),
+        counters: Rc::new(Counters::default()),
     });
-    let dns = Dns::new(vip, clients, Rc::clone(&counters));
+    let dns = Dns::new(
+        Rc::clone(&gate.vip),
+        Rc::clone(&gate.clients),
+        Rc::clone(&gate.counters),
+    );
+    (gate, dns)
+}
+
+/// Restores what was kept, and keeps it from now on until `end`.
+fn keep(gate: &Gate, places: Places, secrets: &Secrets, end: &Rc<Notify>) -> JoinSet<()> {
+    let places = Rc::new(places);
+    let now = tokio::time::Instant::now().into_std();
+    let (names, kept) = open(&places, "names", secrets);
+    gate.vip.borrow_mut().restore(&kept, now);
+    let (identities, kept) = open(&places, "identities", secrets);
+    gate.identities.borrow_mut().restore(&kept);
+    let mut tasks = JoinSet::new();
+    let mut start = |saved: Saved, what: Rc<dyn Keep>| {
+        let end = Rc::clone(end);
+        tasks.spawn_local(saved.keep(what, async move { end.notified().await }));
+    };
+    start(names, Rc::<RefCell<Vip>>::clone(&gate.vip));
+    start(
+        identities,
+        Rc::<RefCell<Identities>>::clone(&gate.identities),
+    );
+    tasks
+}
+
+async fn serve(config: &Config, handed: Handed) -> Result<(), String> {
+    let Handed {
+        sockets,
+        places,
+        secrets,
+    } = handed;
+    let (gate, dns) = assemble(config, &secrets);
+    let end = Rc::new(Notify::new());
+    let mut kept = keep(&gate, places, &secrets, &end);
+    let served = faces(&gate, &dns, sockets).await;
+    end.notify_waiters();
+    while kept.join_next().await.is_some() {}
+    served
+}
+
+/// Serves clients and the supervisor until one of them ends it.
+async fn faces(gate: &Rc<Gate>, dns: &Rc<Dns>, sockets: Sockets) -> Result<(), String> {
     let text = |e: io::Error| format!("sockets: {e}");
     let mut tasks = JoinSet::new();
     let supervisor = channel().map_err(text)?;
     for listener in sockets.streams {
         let listener = TcpListener::from_std(listener).map_err(text)?;
-        tasks.spawn_local(Rc::clone(&gate).serve(listener));
+        tasks.spawn_local(Rc::clone(gate).serve(listener));
     }
     for listener in sockets.dns_tcp {
         let listener = TcpListener::from_std(listener).map_err(text)?;
-        tasks.spawn_local(Rc::clone(&dns).serve_tcp(listener));
+        tasks.spawn_local(Rc::clone(dns).serve_tcp(listener));
     }
     for socket in sockets.dns_udp {
         let socket = UdpSocket::from_std(socket).map_err(text)?;
-        tasks.spawn_local(Rc::clone(&dns).serve_udp(socket));
+        tasks.spawn_local(Rc::clone(dns).serve_udp(socket));
     }
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
+    let report = |question| report::answer(gate, question);
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         // Nobody would see to it any more; the next supervisor starts its own.
-        _ = counters.serve(supervisor) => Ok(()),
+        _ = ramson_gateway::channel::serve(supervisor, report) => Ok(()),
         // None of them ends while all is well: better to be started again as a whole.
         ended = tasks.join_next() => Err(format!("a listener ended: {ended:?}")),
     }

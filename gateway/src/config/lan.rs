@@ -34,12 +34,26 @@ impl Default for Lan {
 pub struct Virtual {
     /// Range of virtual IPv4 addresses. (The IPv6 range is made once and kept as state.)
     pub v4: Ipv4Net,
+    /// Whose an address is.
+    pub views: Views,
+}
+
+/// Who may use a virtual address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Views {
+    /// The device that asked for the name.
+    #[default]
+    PerDevice,
+    /// Everybody on the LAN: needed where one resolver asks for all.
+    Shared,
 }
 
 impl Default for Virtual {
     fn default() -> Self {
         Self {
             v4: Ipv4Net::new_assert([198, 18, 0, 0].into(), 15),
+            views: Views::PerDevice,
         }
     }
 }

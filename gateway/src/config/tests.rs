@@ -16,6 +16,7 @@ fn the_shipped_file_spells_out_the_defaults() {
         "port",
         "router_port",
         "v4",
+        "views",
         "router",
         "gateway",
         "state_dir",
@@ -102,6 +103,7 @@ const EXTREMES: &[(&str, &str, &[&str])] = &[
             "\"192.0.0.0/8\"",
         ],
     ),
+    ("virtual", "views", &["\"\"", "\"device\"", "true"]),
     (
         "users",
         "router",

@@ -61,6 +61,13 @@ impl Budget {
         })
     }
 
+    /// What a client holds.
+    #[must_use]
+    pub fn held(&self, client: ClientId) -> usize {
+        let all = self.held.borrow();
+        all.values().filter(|u| u.client == client).count()
+    }
+
     /// One more for this client.
     ///
     /// # Errors

@@ -75,7 +75,13 @@ fn what_does_not_open_is_set_aside_and_the_other_copy_serves() {
         bytes
     };
     let cut = good[..good.len() - 1].to_vec();
-    for bad in [vec![], cut, flipped(0), flipped(10), flipped(good.len() - 1)] {
+    for bad in [
+        vec![],
+        cut,
+        flipped(0),
+        flipped(10),
+        flipped(good.len() - 1),
+    ] {
         fs::write(dirs.file("run"), &bad).unwrap();
         let (_, kept, complaints) = dirs.open();
         assert_eq!(kept.unwrap(), b"good");

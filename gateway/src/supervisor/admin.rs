@@ -2,6 +2,7 @@
 //! root and the supervisor's own user are heard.
 
 use super::directory::Directory;
+use crate::channel::ShortId;
 use nix::sys::stat::{Mode, umask};
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub enum Request {
     Status,
     /// Set everything again.
     Reload,
+    /// A line for each device of the LAN.
+    Devices,
+    /// A new identity for a device; for all without one.
+    NewIdentity(Option<ShortId>),
 }
 
 /// A request and the way back.
@@ -109,10 +114,15 @@ async fn read(stream: &mut UnixStream) -> Option<Request> {
         Some(())
     };
     timeout(PATIENCE, all).await.ok()??;
-    match line.as_slice() {
-        b"status\n" => Some(Request::Status),
-        b"reload\n" => Some(Request::Reload),
-        _ => None,
+    match std::str::from_utf8(&line).ok()?.strip_suffix('\n')? {
+        "status" => Some(Request::Status),
+        "reload" => Some(Request::Reload),
+        "devices" => Some(Request::Devices),
+        "new-identity all" => Some(Request::NewIdentity(None)),
+        line => {
+            let id = line.strip_prefix("new-identity ")?.parse().ok()?;
+            Some(Request::NewIdentity(Some(id)))
+        }
     }
 }
 

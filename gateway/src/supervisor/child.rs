@@ -5,9 +5,10 @@
 //! listens, and the rules refuse clients at once instead of letting them wait.
 
 use super::{Options, sockets};
+use crate::channel::{self, Question};
 use crate::config::Config;
-use crate::counters;
 use crate::handover::{self, Secrets};
+use crate::supervisor::state;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::fd::OwnedFd;
@@ -104,7 +105,8 @@ impl Child {
     fn start(&self, config: &Config, secrets: &Secrets) -> Result<Started, String> {
         let sockets = sockets::make(config)?;
         let (ours, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
-        handover::send(&ours, &sockets, secrets).map_err(|e| format!("handover: {e}"))?;
+        let places = state::places(&config.paths, self.user)?;
+        handover::send(&ours, &sockets, &places, secrets).map_err(|e| format!("handover: {e}"))?;
         let text = |e: std::io::Error| format!("handover: {e}");
         ours.set_nonblocking(true).map_err(text)?;
         let channel = tokio::net::UnixStream::from_std(ours).map_err(text)?;
@@ -143,17 +145,22 @@ impl Child {
         let _ = process.wait();
     }
 
+    /// What `gatewayd` answers, or a line that says why it does not.
+    pub async fn ask(&mut self, question: Question) -> String {
+        match &mut self.channel {
+            Some(channel) => channel::ask(channel, question).await,
+            None => "error: gatewayd is down\n".into(),
+        }
+    }
+
     /// Lines for the status.
     pub async fn status(&mut self) -> String {
         let state = match &self.process {
             Some(process) => format!("running, pid {}", process.id()),
             None => "down".into(),
         };
-        let counters = match &mut self.channel {
-            Some(channel) => counters::ask(channel).await,
-            None => String::new(),
-        };
+        let own = self.ask(Question::Status).await;
         let starts = self.starts;
-        format!("gatewayd: {state}\ngatewayd starts: {starts}\n{counters}")
+        format!("gatewayd: {state}\ngatewayd starts: {starts}\n{own}")
     }
 }

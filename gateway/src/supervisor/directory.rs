@@ -5,7 +5,7 @@
 
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
-use nix::unistd::Uid;
+use nix::unistd::{Gid, Uid};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -72,6 +72,31 @@ impl Directory {
             return Err("can be written by others than root".into());
         }
         Ok(())
+    }
+
+    /// Opens a directory below this one that belongs to another user alone; makes it if missing.
+    ///
+    /// # Errors
+    /// In words: it is a symbolic link, a third party's, or cannot be made or given away.
+    pub fn give(&self, name: &str, (uid, gid): (u32, u32)) -> Result<OwnedFd, String> {
+        let fail = |e: &dyn std::fmt::Display| format!("{name}: {e}");
+        match mkdirat(self.0.as_fd(), name, Mode::S_IRWXU) {
+            Ok(()) | Err(nix::Error::EEXIST) => {}
+            Err(e) => return Err(fail(&e)),
+        }
+        let fd = openat(self.0.as_fd(), name, OPEN, Mode::empty()).map_err(|e| fail(&e))?;
+        let stat = fstat(fd.as_fd()).map_err(|e| fail(&e))?;
+        if stat.st_uid != uid {
+            if !is_ours(stat.st_uid) {
+                return Err(fail(&format!("belongs to user {}", stat.st_uid)));
+            }
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            nix::unistd::fchown(fd.as_fd(), Some(uid), Some(gid)).map_err(|e| fail(&e))?;
+        }
+        if stat.st_mode & 0o077 != 0 {
+            return Err(fail(&"is open to other users"));
+        }
+        Ok(fd)
     }
 
     /// Reads a whole file of exactly `N` bytes; `None` when there is none.

@@ -1,7 +1,10 @@
-//! The state file: random values made once. Its loss changes virtual addresses, nothing else.
+//! The state file: random values made once; and the directories of what `gatewayd` keeps. Their
+//! loss changes virtual addresses, leases and identities, nothing else.
 
 use super::directory::Directory;
+use crate::config::Paths;
 use crate::handover::Secrets;
+use crate::saved::Places;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -31,6 +34,25 @@ pub fn load_or_make(dir: &Path) -> Result<Secrets, String> {
         Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Err(fail(&DAMAGED)),
         Err(e) => Err(fail(&e)),
     }
+}
+
+/// Name of `gatewayd`'s directories, below the state directory and beside the admin socket.
+const KEPT: &str = "kept";
+
+/// Opens `gatewayd`'s directories, which belong to its user, or makes them.
+///
+/// # Errors
+/// In words: which one is in others' hands or cannot be made.
+pub fn places(paths: &Paths, user: (u32, u32)) -> Result<Places, String> {
+    let give = |dir: &Path| {
+        let given = Directory::open(dir).and_then(|d| d.give(KEPT, user));
+        given.map_err(|e| format!("{}: {e}", dir.display()))
+    };
+    let run = paths.admin_sock.parent().unwrap_or(Path::new("/"));
+    Ok(Places {
+        run: give(run)?,
+        flash: give(&paths.state_dir)?,
+    })
 }
 
 const DAMAGED: &str = "is damaged; remove it to make a new one";

@@ -163,3 +163,57 @@ fn names_of_all_clients_are_bounded_and_shared() {
     assert!(greedy(&mut vip, CLIENTS_MAX - 1, now + GRACE) >= 50);
     assert_eq!(total(&vip), NAMES_TOTAL_MAX);
 }
+
+fn kept(vip: Vip) -> Vec<u8> {
+    use crate::saved::Keep;
+    std::cell::RefCell::new(vip).snapshot()
+}
+
+#[test]
+fn views_come_back_after_a_restart() {
+    let (mut before, now) = (vip(), now());
+    let (a, b) = (
+        before.lease(A, "foo.i2p", now),
+        before.lease(B, "foo.i2p", now),
+    );
+    let (a, b) = (a.unwrap(), b.unwrap());
+    let bytes = kept(before);
+    // Another key would draw other addresses: these are remembered, not drawn again.
+    let mut after = Vip::new([8; 16], "198.18.0.0/15".parse().unwrap(), Some(PREFIX));
+    after.restore(&bytes, now);
+    assert_eq!(after.name_of(A, a.v4.into()), Some("foo.i2p"));
+    assert_eq!(after.name_of(B, b.v6.unwrap().into()), Some("foo.i2p"));
+    assert_eq!(after.name_of(B, a.v4.into()), None);
+    assert_eq!(after.lease(A, "foo.i2p", now), Ok(a));
+    // A smaller range keeps what fits it; nonsense changes nothing.
+    let mut small = Vip::new([7; 16], "10.0.0.0/20".parse().unwrap(), None);
+    small.restore(&bytes, now);
+    let index = |v4: Ipv4Addr| u32::from(v4) & 0x1_ffff;
+    assert_eq!(small.names(A), usize::from(index(a.v4) < 4096));
+    small.restore(b"nonsense", now);
+    small.restore(&bytes[..bytes.len() - 1], now);
+    assert_eq!(small.names(A), usize::from(index(a.v4) < 4096));
+}
+
+#[test]
+fn a_shared_view_is_everybodys_and_holds_more() {
+    let now = now();
+    let mut vip = vip().shared(true);
+    let lease = vip.lease(A, "foo.i2p", now).unwrap();
+    assert_eq!(vip.lease(B, "foo.i2p", now), Ok(lease));
+    assert_eq!(vip.open(B, lease.v4.into()).as_deref(), Some("foo.i2p"));
+    for n in 0..2 * NAMES_MAX {
+        vip.lease(A, &format!("{n}.i2p"), now + GRACE).unwrap();
+    }
+    // What one of them has open stays although others ask for more than there is.
+    let later = now + GRACE + GRACE;
+    for n in 1..NAMES_TOTAL_MAX {
+        vip.lease(A, &format!("more{n}.i2p"), later).unwrap();
+    }
+    assert_eq!(vip.names(B), NAMES_TOTAL_MAX);
+    assert_eq!(vip.name_of(A, lease.v4.into()), Some("foo.i2p"));
+    // Views of single clients are of no use to it, nor the other way round.
+    let mut single = super::Vip::new([7; 16], "198.18.0.0/15".parse().unwrap(), None);
+    single.restore(&kept(vip), now);
+    assert_eq!(single.names(A), 0);
+}

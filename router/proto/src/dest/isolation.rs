@@ -10,12 +10,29 @@ pub const IDLE: Duration = Duration::from_secs(20 * 60);
 /// When there is no room for another one, a destination that nobody used for this long gives way.
 pub const SPARED: Duration = Duration::from_secs(60);
 
+/// Between its first and its last use lies this much with a client that stays: it does not give
+/// way to a newcomer while newcomers hold half of all. A device can show as many tags as it likes,
+/// but those push out only each other.
+pub const SETTLED: Duration = Duration::from_secs(10 * 60);
+
 /// Tags and their destinations, and the unassigned one.
 #[derive(Debug, Default)]
 pub struct Isolation {
     by_tag: BTreeMap<Vec<u8>, PoolId>,
-    used: BTreeMap<PoolId, Instant>,
+    used: BTreeMap<PoolId, Use>,
     spare: Option<PoolId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    first: Instant,
+    last: Instant,
+}
+
+impl Use {
+    fn is_settled(self) -> bool {
+        self.first + SETTLED <= self.last
+    }
 }
 
 impl Isolation {
@@ -29,7 +46,8 @@ impl Isolation {
                 id
             }
         };
-        self.used.insert(id, now);
+        let first = self.used.get(&id).map_or(now, |u| u.first);
+        self.used.insert(id, Use { first, last: now });
         Some(id)
     }
 
@@ -64,8 +82,8 @@ impl Isolation {
 
     /// The destination is in use.
     pub fn touch(&mut self, id: PoolId, now: Instant) {
-        if let Some(t) = self.used.get_mut(&id) {
-            *t = now;
+        if let Some(u) = self.used.get_mut(&id) {
+            u.last = now;
         }
     }
 
@@ -74,7 +92,7 @@ impl Isolation {
         let idle: Vec<PoolId> = self
             .used
             .iter()
-            .filter(|(_, t)| **t + IDLE < now)
+            .filter(|(_, u)| u.last + IDLE < now)
             .map(|(id, _)| *id)
             .collect();
         for id in &idle {
@@ -84,12 +102,16 @@ impl Isolation {
     }
 
     /// The destination unused for longest, and for [`SPARED`] at least, to make room for another
-    /// client; it is forgotten here. `None` when all are in use.
+    /// client; it is forgotten here. Newcomers go first, and alone while they hold half of all.
+    /// `None` when all that may go are in use.
     pub fn evict(&mut self, now: Instant) -> Option<PoolId> {
-        let (t, id) = self.used.iter().map(|(id, t)| (*t, *id)).min()?;
-        if t + SPARED > now {
-            return None;
-        }
+        let new = self.used.values().filter(|u| !u.is_settled()).count();
+        let only_new = 2 * new >= self.used.len();
+        let idle = self.used.iter().filter(|(_, u)| u.last + SPARED <= now);
+        let (_, _, id) = idle
+            .filter(|(_, u)| !(only_new && u.is_settled()))
+            .map(|(id, u)| (u.is_settled(), u.last, *id))
+            .min()?;
         self.forget(id);
         Some(id)
     }
@@ -137,5 +159,34 @@ mod tests {
         i.touch(PoolId(2), at(100));
         assert_eq!(i.evict(at(118)), None);
         assert_eq!(i.evict(at(119)), Some(PoolId(0)));
+    }
+
+    #[test]
+    fn a_device_of_many_tags_pushes_out_only_its_own() {
+        let mut i = Isolation::default();
+        let at = |s| Instant(0) + Duration::from_secs(s);
+        let mut next = 0;
+        let mut come = |i: &mut Isolation, tag: &[u8], now| {
+            next += 1;
+            i.set_spare(PoolId(next));
+            assert_eq!(i.assign(tag, now), Some(PoolId(next)));
+        };
+        for tag in [b"a", b"b", b"c", b"d"] {
+            come(&mut i, tag, at(0));
+            i.assign(tag, at(600));
+        }
+        // Eight places, and a new tag as often as one can be had.
+        let mut now = at(601);
+        for n in 0_u32..200 {
+            if i.len() >= 8 && i.evict(now).is_none() {
+                now = now + Duration::from_secs(5);
+                continue;
+            }
+            come(&mut i, &n.to_be_bytes(), now);
+        }
+        for tag in [b"a", b"b", b"c", b"d"] {
+            assert!(i.is_known(tag));
+        }
+        assert!(now < at(600) + IDLE, "{now:?}");
     }
 }

@@ -1,0 +1,134 @@
+//! `ramson ctl`: how the box is, and the few things that are done to it while it runs.
+
+use ramson_gateway::channel::ShortId;
+use ramson_gateway::config::Config;
+use ramson_gateway::ctl::{self, Sockets};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
+
+  status                   router and gateway: one line `key: value` each
+  devices                  who was seen on the LAN lately
+  new-identity DEVICE|all  the next connections of a device, or of all, come from another
+                           destination; those that are open keep theirs
+  reload                   set rules, routes and kernel settings again
+
+  --config FILE            the gateway's, for its socket; default /etc/ramson/gateway.toml, and
+                           without that file the socket's default
+  --router-sock FILE       the router's sockets.control; default /run/ramson/control.sock
+
+Exit code 0: done; 1: an error, or one of the two does not answer; 2: wrong usage.";
+
+const CONFIG: &str = "/etc/ramson/gateway.toml";
+
+enum Command {
+    Status,
+    Ask(String),
+}
+
+struct Arguments {
+    config: Option<PathBuf>,
+    router: PathBuf,
+    command: Command,
+}
+
+fn arguments() -> Result<Option<Arguments>, String> {
+    let mut args = std::env::args().skip(1);
+    let first = args.next().ok_or(USAGE)?;
+    if first == "--help" || first == "help" {
+        return Ok(None);
+    }
+    if first != "ctl" {
+        return Err(format!("no such command: {first}\n{USAGE}"));
+    }
+    let (mut config, mut router) = (None, PathBuf::from(ramson_ipc::CONTROL_SOCK));
+    let mut words = Vec::new();
+    while let Some(arg) = args.next() {
+        let mut path = || {
+            args.next()
+                .map(PathBuf::from)
+                .ok_or(format!("{arg} needs a file\n{USAGE}"))
+        };
+        match arg.as_str() {
+            "--help" => return Ok(None),
+            "--config" => config = Some(path()?),
+            "--router-sock" => router = path()?,
+            _ if arg.starts_with('-') => return Err(format!("no such option: {arg}\n{USAGE}")),
+            _ => words.push(arg),
+        }
+    }
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let command = match words.as_slice() {
+        ["status"] => Command::Status,
+        [word @ ("devices" | "reload")] => Command::Ask((*word).to_owned()),
+        ["new-identity", "all"] => Command::Ask("new-identity all".into()),
+        ["new-identity", id] => {
+            let id: ShortId = id.parse().map_err(|e| format!("{id} {e}"))?;
+            Command::Ask(format!("new-identity {id}"))
+        }
+        ["new-identity"] => return Err("new-identity needs a device or the word all".into()),
+        [] => return Err(USAGE.into()),
+        words => return Err(format!("no such request: {}\n{USAGE}", words.join(" "))),
+    };
+    Ok(Some(Arguments {
+        config,
+        router,
+        command,
+    }))
+}
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => {
+            eprintln!("ramson: {e}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("ramson: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what is answered; whether all is well.
+fn run(arguments: &Arguments) -> Result<bool, String> {
+    let config = match &arguments.config {
+        Some(path) => Config::load(path).map_err(|e| e.to_string())?,
+        None if Path::new(CONFIG).exists() => {
+            Config::load(Path::new(CONFIG)).map_err(|e| e.to_string())?
+        }
+        None => Config::default(),
+    };
+    let sockets = Sockets {
+        gateway: config.paths.admin_sock,
+        router: arguments.router.clone(),
+    };
+    match &arguments.command {
+        Command::Status => {
+            let (text, well) = ctl::status(&sockets);
+            print!("{text}");
+            Ok(well)
+        }
+        Command::Ask(line) => {
+            let text = ctl::ask(&sockets.gateway, line).map_err(|e| format!("gateway: {e}"))?;
+            match text.strip_prefix("error: ") {
+                Some(what) => Err(what.trim_end().to_owned()),
+                None => {
+                    print!("{text}");
+                    Ok(true)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What `gatewayd` tells root about the LAN.
+
+use crate::channel::{Question, ShortId};
+use crate::listen::Gate;
+use std::fmt::Write;
+
+/// The answer to a question of the supervisor's.
+#[must_use]
+pub fn answer(gate: &Gate, question: Question) -> String {
+    match question {
+        Question::Status => status(gate),
+        Question::Devices => devices(gate),
+        Question::NewIdentity(of) => renew(gate, of),
+    }
+}
+
+fn status(gate: &Gate) -> String {
+    let now = tokio::time::Instant::now().into_std();
+    let count = gate.clients.borrow().devices(now).len();
+    format!("devices: {count}\n{}", gate.counters.to_text())
+}
+
+/// One line for each device, the latest first.
+fn devices(gate: &Gate) -> String {
+    let now = tokio::time::Instant::now().into_std();
+    let devices = gate.clients.borrow().devices(now);
+    let mut rows: Vec<_> = devices.into_iter().collect();
+    rows.sort_by_key(|(id, addresses)| (addresses.first().map(|(_, ago)| *ago), *id));
+    let mut text = String::new();
+    for (id, addresses) in rows {
+        let ago = addresses.first().map_or(0, |(_, ago)| ago.as_secs());
+        let shown: Vec<_> = addresses
+            .iter()
+            .take(4)
+            .map(|(a, _)| a.to_string())
+            .collect();
+        let more = addresses.len().saturating_sub(shown.len());
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{}: {}{more}; seen {ago} s ago; names {}, streams {}, identity {}",
+            id.short(),
+            shown.join(" "),
+            gate.vip.borrow().names(id),
+            gate.budget.held(id),
+            gate.identities.borrow().number(id) + 1,
+        );
+    }
+    text
+}
+
+fn renew(gate: &Gate, of: Option<ShortId>) -> String {
+    let now = tokio::time::Instant::now().into_std();
+    let devices = gate.clients.borrow().devices(now);
+    let chosen: Vec<_> = devices
+        .into_keys()
+        .filter(|id| of.is_none_or(|of| id.short() == of))
+        .collect();
+    if let (Some(of), true) = (of, chosen.is_empty()) {
+        return format!("error: no device {of} was seen lately\n");
+    }
+    for id in &chosen {
+        gate.identities.borrow_mut().renew(*id);
+    }
+    format!("new identities: {}\n", chosen.len())
+}
