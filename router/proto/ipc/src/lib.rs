@@ -11,6 +11,8 @@
 //! `control.sock` takes one line and answers text (see [`control`]). On both, a connection that
 //! ends before its first byte is a probe of whether the router lives, and no error.
 //!
+//! [`page`] is the frame of the pages that both write.
+//!
 //! This crate is pure and has no dependencies. It opens no sockets and knows neither what a
 //! destination is nor how names are resolved.
 //!
@@ -19,6 +21,7 @@
 mod chunk;
 pub mod control;
 mod frame;
+pub mod page;
 mod stream;
 
 pub use chunk::{AfterEnd, CHUNK_END, CHUNK_HEAD_LEN, CHUNK_MAX, Chunks, chunk_head};
