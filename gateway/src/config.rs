@@ -3,12 +3,14 @@
 //! Every key has a default; unknown keys are refused; errors carry line numbers. The shipped
 //! `gateway.toml` spells the defaults out, a test keeps the two equal.
 
+mod dhcp;
 mod lan;
 mod lines;
 mod paths;
 mod users;
 mod wan;
 
+pub use dhcp::{Dhcp, Mac, Static};
 pub use lan::{Lan, Views, Virtual};
 pub use paths::{Limits, Paths};
 pub use users::{User, Users};
@@ -27,6 +29,8 @@ pub struct Config {
     pub lan: Lan,
     /// The side of the Internet.
     pub wan: Wan,
+    /// Addresses for the clients.
+    pub dhcp: Dhcp,
     /// The addresses names are mapped to.
     #[serde(rename = "virtual")]
     pub vip: Virtual,
@@ -111,9 +115,20 @@ impl Config {
         Ok(config)
     }
 
+    /// The configuration with what the state directory decides where the file does not: the LAN's
+    /// IPv6 prefix. Both processes come to the same.
+    #[must_use]
+    pub fn completed(mut self, secrets: &crate::handover::Secrets) -> Self {
+        if self.lan.ipv6 && self.lan.address6.is_none() {
+            self.lan.address6 = Some(secrets.lan6());
+        }
+        self
+    }
+
     fn check(&self) -> Result<(), Wrong> {
         self.lan.check()?;
         self.vip.check(self.lan.address)?;
+        self.dhcp.check(self.lan.address)?;
         if self.lan.interface == self.wan.interface {
             return Err(("wan", "interface", "is the same as lan.interface"));
         }

@@ -15,6 +15,14 @@ pub enum Count {
     NoAddress,
     /// DNS connections above a client's share, or above all.
     DnsConnections,
+    /// DHCP messages answered.
+    DhcpAnswers,
+    /// DHCP messages that could not be read.
+    DhcpMalformed,
+    /// DHCP messages above a device's rate.
+    DhcpTooOften,
+    /// Router advertisements sent, besides answers to neighbours.
+    RouterAdvertisements,
     /// Streams opened.
     Opened,
     /// Connections to a virtual address that stands for no name.
@@ -36,12 +44,16 @@ pub enum Count {
 }
 
 /// All of them with their names, in the order of the wire.
-const NAMES: [(Count, &str); 14] = [
+const NAMES: [(Count, &str); 18] = [
     (Count::Questions, "dns questions"),
     (Count::Unproven, "dns refused, source unknown"),
     (Count::TooOften, "dns refused, too often"),
     (Count::NoAddress, "dns refused, no address free"),
     (Count::DnsConnections, "dns refused, connections"),
+    (Count::DhcpAnswers, "dhcp answers"),
+    (Count::DhcpMalformed, "dhcp refused, malformed"),
+    (Count::DhcpTooOften, "dhcp refused, too often"),
+    (Count::RouterAdvertisements, "router advertisements"),
     (Count::Opened, "streams opened"),
     (Count::NoName, "streams refused, no name"),
     (Count::Share, "streams refused, share of the client"),

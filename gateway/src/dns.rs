@@ -142,7 +142,7 @@ impl Dns {
                 Ok(datagram) => datagram,
                 Err(e) if e.kind() == io::ErrorKind::InvalidData => continue,
                 // ICMP errors about earlier answers surface here.
-                Err(e) if e.raw_os_error().is_some_and(transient) => continue,
+                Err(e) if is_transient(&e) => continue,
                 Err(e) => return Err(e),
             };
             let query = buf.get(..datagram.len).unwrap_or_default();
@@ -209,7 +209,9 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-fn transient(errno: i32) -> bool {
+/// Whether a datagram socket's error is about one datagram only.
+#[must_use]
+pub fn is_transient(error: &io::Error) -> bool {
     use nix::libc;
     let icmp = [
         libc::ECONNREFUSED,
@@ -217,5 +219,8 @@ fn transient(errno: i32) -> bool {
         libc::ENETUNREACH,
         libc::EMSGSIZE,
     ];
-    icmp.contains(&errno) || [libc::EPROTO, libc::EACCES, libc::EINTR].contains(&errno)
+    let other = [libc::EPROTO, libc::EACCES, libc::EINTR, libc::EPERM];
+    error
+        .raw_os_error()
+        .is_some_and(|errno| icmp.contains(&errno) || other.contains(&errno))
 }

@@ -2,7 +2,10 @@
 //! sockets, the directories of what it keeps, and the secrets of the virtual addresses, in one
 //! message.
 
+use crate::lan_service;
 use crate::saved::Places;
+use ipnet::Ipv6Net;
+use sha2::{Digest, Sha256};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -14,13 +17,12 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// First bytes of the message: a name and a version.
-const MAGIC: [u8; 4] = *b"RGH2";
+const MAGIC: [u8; 4] = *b"RGH3";
 
 /// Magic, virtual /48, key of addresses, key of identities.
 const LEN: usize = 4 + 6 + 16 + 16;
 
-/// Listening sockets, all transparent and bound to the LAN interface.
-#[derive(Debug)]
+/// Listening sockets, all bound to the LAN interface; those of streams and DNS are transparent.
 pub struct Sockets {
     /// Streams, IPv4 and IPv6.
     pub streams: [TcpListener; 2],
@@ -28,6 +30,8 @@ pub struct Sockets {
     pub dns_udp: [UdpSocket; 2],
     /// DNS over TCP, IPv4 and IPv6.
     pub dns_tcp: [TcpListener; 2],
+    /// Addresses and the prefix.
+    pub lan: lan_service::Sockets,
 }
 
 /// Made once and kept by the supervisor.
@@ -62,6 +66,29 @@ impl Secrets {
         Some(Self::split(bytes)).filter(|secrets| secrets.prefix6[0] == 0xfc)
     }
 
+    /// What is derived for a purpose; tells nothing about the keys.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let hash = Sha256::new()
+            .chain_update(b"ramson gateway ")
+            .chain_update(purpose)
+            .chain_update(self.client_key)
+            .chain_update(self.vip_key);
+        hash.finalize().into()
+    }
+
+    /// The gateway's unique local address on the LAN where none is configured: host 1 of a random
+    /// prefix (RFC 4193).
+    #[must_use]
+    pub fn lan6(&self) -> Ipv6Net {
+        let random = self.derive("lan prefix");
+        let mut octets = [0; 16];
+        octets[..8].copy_from_slice(&random[..8]);
+        octets[0] = 0xfd;
+        octets[15] = 1;
+        Ipv6Net::new_assert(octets.into(), 64)
+    }
+
     fn split(bytes: &[u8; 38]) -> Self {
         let mut secrets = Self {
             prefix6: [0; 6],
@@ -86,7 +113,7 @@ pub struct Handed {
 }
 
 /// Descriptors of a message.
-const FDS: usize = 8;
+const FDS: usize = 12;
 
 /// Sends everything.
 ///
@@ -109,6 +136,10 @@ pub fn send(
         u6.as_fd(),
         t4.as_fd(),
         t6.as_fd(),
+        sockets.lan.dhcp4[0].as_fd(),
+        sockets.lan.dhcp4[1].as_fd(),
+        sockets.lan.dhcp6.as_fd(),
+        sockets.lan.icmp6.as_fd(),
         places.run.as_fd(),
         places.flash.as_fd(),
     ];
@@ -153,12 +184,17 @@ pub fn receive(channel: impl AsFd) -> io::Result<Handed> {
         .and_then(Secrets::from_bytes)
         .ok_or_else(bad)?;
     let fds: [OwnedFd; FDS] = fds.try_into().map_err(|_| bad())?;
-    let [s4, s6, u4, u6, t4, t6, run, flash] = fds;
+    let [s4, s6, u4, u6, t4, t6, d4, c4, d6, icmp6, run, flash] = fds;
     Ok(Handed {
         sockets: Sockets {
             streams: [s4.into(), s6.into()],
             dns_udp: [u4.into(), u6.into()],
             dns_tcp: [t4.into(), t6.into()],
+            lan: lan_service::Sockets {
+                dhcp4: [d4.into(), c4.into()],
+                dhcp6: d6.into(),
+                icmp6: icmp6.into(),
+            },
         },
         places: Places { run, flash },
         secrets,
@@ -179,6 +215,11 @@ mod tests {
             streams: [tcp(), tcp()],
             dns_udp: [udp(), udp()],
             dns_tcp: [tcp(), tcp()],
+            lan: lan_service::Sockets {
+                dhcp4: [udp(), udp()],
+                dhcp6: udp(),
+                icmp6: udp(),
+            },
         };
         let secrets = Secrets::from_random([7; 38]);
         let root = || OwnedFd::from(std::fs::File::open("/").unwrap());
@@ -197,6 +238,11 @@ mod tests {
             (sockets.streams[1].local_addr(), got.streams[1].local_addr()),
             (sockets.dns_udp[0].local_addr(), got.dns_udp[0].local_addr()),
             (sockets.dns_tcp[1].local_addr(), got.dns_tcp[1].local_addr()),
+            (
+                sockets.lan.dhcp4[1].local_addr(),
+                got.lan.dhcp4[1].local_addr(),
+            ),
+            (sockets.lan.icmp6.local_addr(), got.lan.icmp6.local_addr()),
         ] {
             assert_eq!(sent.unwrap(), got.unwrap());
         }

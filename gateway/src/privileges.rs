@@ -10,13 +10,14 @@ use std::os::fd::AsRawFd;
 
 /// What the supervisor keeps: the network, handing processes to other users, stopping them, and
 /// making and reading files of other owners.
-const SUPERVISOR: [Capability; 7] = [
+const SUPERVISOR: [Capability; 8] = [
     Capability::CAP_NET_ADMIN,
     Capability::CAP_NET_BIND_SERVICE,
     Capability::CAP_SETUID,
     Capability::CAP_SETGID,
     Capability::CAP_KILL,
     Capability::CAP_CHOWN,
+    Capability::CAP_NET_RAW,
     Capability::CAP_DAC_OVERRIDE,
 ];
 

@@ -1,27 +1,31 @@
 //! What `gatewayd` tells root about the LAN.
 
 use crate::channel::{Question, ShortId};
+use crate::lan_service::LanService;
 use crate::listen::Gate;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 /// The answer to a question of the supervisor's.
 #[must_use]
-pub fn answer(gate: &Gate, question: Question) -> String {
+pub fn answer(gate: &Gate, lan: &LanService, question: Question) -> String {
     match question {
-        Question::Status => status(gate),
-        Question::Devices => devices(gate),
+        Question::Status => status(gate, lan),
+        Question::Devices => devices(gate, lan),
         Question::NewIdentity(of) => renew(gate, of),
     }
 }
 
-fn status(gate: &Gate) -> String {
+fn status(gate: &Gate, lan: &LanService) -> String {
     let now = tokio::time::Instant::now().into_std();
     let count = gate.clients.borrow().devices(now).len();
-    format!("devices: {count}\n{}", gate.counters.to_text())
+    let leases = lan.leases.borrow().live(now);
+    let (served, counters) = (lan.rogue.status(), gate.counters.to_text());
+    format!("{served}devices: {count}\nleases: {leases}\n{counters}")
 }
 
 /// One line for each device, the latest first.
-fn devices(gate: &Gate) -> String {
+fn devices(gate: &Gate, lan: &LanService) -> String {
     let now = tokio::time::Instant::now().into_std();
     let devices = gate.clients.borrow().devices(now);
     let mut rows: Vec<_> = devices.into_iter().collect();
@@ -29,12 +33,17 @@ fn devices(gate: &Gate) -> String {
     let mut text = String::new();
     for (id, addresses) in rows {
         let ago = addresses.first().map_or(0, |(_, ago)| ago.as_secs());
-        let shown: Vec<_> = addresses
-            .iter()
-            .take(4)
-            .map(|(a, _)| a.to_string())
+        let names = lan.names.borrow();
+        let called = addresses.iter().find_map(|(address, _)| match address {
+            IpAddr::V4(v4) => names.label(*v4),
+            IpAddr::V6(_) => None,
+        });
+        let shown: Vec<_> = called
+            .map(str::to_owned)
+            .into_iter()
+            .chain(addresses.iter().take(4).map(|(a, _)| a.to_string()))
             .collect();
-        let more = addresses.len().saturating_sub(shown.len());
+        let more = addresses.len().saturating_sub(4);
         let more = if more > 0 {
             format!(" and {more} more")
         } else {

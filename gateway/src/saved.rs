@@ -10,7 +10,6 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
-use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -65,16 +64,11 @@ impl Saved {
         name: &'static str,
         secrets: &Secrets,
     ) -> (Self, Option<Vec<u8>>, Vec<String>) {
-        let key = Sha256::new()
-            .chain_update(b"ramson gateway saved ")
-            .chain_update(name)
-            .chain_update(secrets.client_key)
-            .chain_update(secrets.vip_key)
-            .finalize();
+        let key = secrets.derive(&format!("saved {name}"));
         let mut saved = Self {
             places,
             name,
-            cipher: XChaCha20Poly1305::new(&key),
+            cipher: XChaCha20Poly1305::new(&key.into()),
             serial: 0,
         };
         let (mut newest, mut complaints) = (None, Vec::new());

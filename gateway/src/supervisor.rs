@@ -72,6 +72,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         return Err("users.gateway and users.router are the same user".into());
     }
     let secrets = state::load_or_make(&config.paths.state_dir).map_err(|e| lock_down(&e))?;
+    let config = config.completed(&secrets);
     let mut this = Supervisor {
         config,
         options,

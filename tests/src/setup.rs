@@ -17,6 +17,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("curl", "curl"),
+    ("udhcpc", "udhcpc"),
+    ("dnsmasq", "dnsmasq-base"),
     ("cc", "gcc libc6-dev"),
     ("dpkg", "dpkg"),
 ];

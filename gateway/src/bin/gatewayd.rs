@@ -4,8 +4,10 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ramson_gateway::config::{Config, Views};
 use ramson_gateway::counters::Counters;
+use ramson_gateway::dhcp4::leases::Leases;
 use ramson_gateway::dns::Dns;
-use ramson_gateway::handover::{self, Handed, Secrets, Sockets};
+use ramson_gateway::handover::{self, Handed, Secrets};
+use ramson_gateway::lan_service::LanService;
 use ramson_gateway::listen::Gate;
 use ramson_gateway::neigh::Neighbours;
 use ramson_gateway::policy::{Budget, Clients, Identities};
@@ -16,6 +18,7 @@ use ramson_gateway::saved::{Keep, Places, Saved};
 use ramson_gateway::vip::Vip;
 use std::cell::RefCell;
 use std::io;
+use std::net::{TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,6 +50,7 @@ fn run() -> Result<(), String> {
     let config = Config::load(Path::new(path)).map_err(|e| e.to_string())?;
     let received = handover::receive(std::io::stdin().as_fd());
     let handed = received.map_err(|e| format!("handover: {e}"))?;
+    let config = config.completed(&handed.secrets);
     raise_files();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -108,13 +112,21 @@ fn assemble(config: &Config, secrets: &Secrets) -> (Rc<Gate>, Rc<Dns>) {
 }
 
 /// Restores what was kept, and keeps it from now on until `end`.
-fn keep(gate: &Gate, places: Places, secrets: &Secrets, end: &Rc<Notify>) -> JoinSet<()> {
+fn keep(
+    gate: &Gate,
+    lan: &LanService,
+    places: Places,
+    secrets: &Secrets,
+    end: &Rc<Notify>,
+) -> JoinSet<()> {
     let places = Rc::new(places);
     let now = tokio::time::Instant::now().into_std();
     let (names, kept) = open(&places, "names", secrets);
     gate.vip.borrow_mut().restore(&kept, now);
     let (identities, kept) = open(&places, "identities", secrets);
     gate.identities.borrow_mut().restore(&kept);
+    let (leases, kept) = open(&places, "leases", secrets);
+    lan.leases.borrow_mut().restore(&kept, now);
     let mut tasks = JoinSet::new();
     let mut start = |saved: Saved, what: Rc<dyn Keep>| {
         let end = Rc::clone(end);
@@ -125,6 +137,7 @@ fn keep(gate: &Gate, places: Places, secrets: &Secrets, end: &Rc<Notify>) -> Joi
         identities,
         Rc::<RefCell<Identities>>::clone(&gate.identities),
     );
+    start(leases, Rc::<RefCell<Leases>>::clone(&lan.leases));
     tasks
 }
 
@@ -135,33 +148,69 @@ async fn serve(config: &Config, handed: Handed) -> Result<(), String> {
         secrets,
     } = handed;
     let (gate, dns) = assemble(config, &secrets);
+    let lan = LanService::new(config, &secrets);
     let end = Rc::new(Notify::new());
-    let mut kept = keep(&gate, places, &secrets, &end);
-    let served = faces(&gate, &dns, sockets).await;
+    let mut kept = keep(&gate, &lan, places, &secrets, &end);
+    let mut tasks = JoinSet::new();
+    let text = |e: io::Error| format!("sockets: {e}");
+    faces(
+        &gate,
+        &dns,
+        sockets.streams,
+        sockets.dns_tcp,
+        sockets.dns_udp,
+        &mut tasks,
+    )
+    .map_err(text)?;
+    lan.start(
+        config,
+        &secrets,
+        sockets.lan,
+        &gate.counters,
+        &end,
+        &mut tasks,
+    )
+    .map_err(text)?;
+    let served = until_ended(&gate, &lan, &mut tasks).await;
     end.notify_waiters();
     while kept.join_next().await.is_some() {}
     served
 }
 
-/// Serves clients and the supervisor until one of them ends it.
-async fn faces(gate: &Rc<Gate>, dns: &Rc<Dns>, sockets: Sockets) -> Result<(), String> {
-    let text = |e: io::Error| format!("sockets: {e}");
-    let mut tasks = JoinSet::new();
-    let supervisor = channel().map_err(text)?;
-    for listener in sockets.streams {
-        let listener = TcpListener::from_std(listener).map_err(text)?;
+/// Starts what serves names and streams.
+fn faces(
+    gate: &Rc<Gate>,
+    dns: &Rc<Dns>,
+    streams: [StdTcpListener; 2],
+    dns_tcp: [StdTcpListener; 2],
+    dns_udp: [StdUdpSocket; 2],
+    tasks: &mut JoinSet<io::Result<()>>,
+) -> io::Result<()> {
+    for listener in streams {
+        let listener = TcpListener::from_std(listener)?;
         tasks.spawn_local(Rc::clone(gate).serve(listener));
     }
-    for listener in sockets.dns_tcp {
-        let listener = TcpListener::from_std(listener).map_err(text)?;
+    for listener in dns_tcp {
+        let listener = TcpListener::from_std(listener)?;
         tasks.spawn_local(Rc::clone(dns).serve_tcp(listener));
     }
-    for socket in sockets.dns_udp {
-        let socket = UdpSocket::from_std(socket).map_err(text)?;
+    for socket in dns_udp {
+        let socket = UdpSocket::from_std(socket)?;
         tasks.spawn_local(Rc::clone(dns).serve_udp(socket));
     }
+    Ok(())
+}
+
+/// Answers the supervisor until it, or a failure, ends the process.
+async fn until_ended(
+    gate: &Gate,
+    lan: &LanService,
+    tasks: &mut JoinSet<io::Result<()>>,
+) -> Result<(), String> {
+    let text = |e: io::Error| format!("sockets: {e}");
+    let supervisor = channel().map_err(text)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
-    let report = |question| report::answer(gate, question);
+    let report = |question| report::answer(gate, lan, question);
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         // Nobody would see to it any more; the next supervisor starts its own.

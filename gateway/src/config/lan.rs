@@ -12,8 +12,14 @@ pub struct Lan {
     pub interface: Interface,
     /// The gateway's own address there, with the prefix length of the LAN.
     pub address: Ipv4Net,
-    /// The same for IPv6; without it clients get no IPv6 addresses and need none.
+    /// Whether the LAN has IPv6.
+    pub ipv6: bool,
+    /// The same for IPv6; without it one is made of what the state directory holds.
     pub address6: Option<Ipv6Net>,
+    /// The gateway's own name, one label.
+    pub name: String,
+    /// The domain of that name and of those of devices.
+    pub domain: String,
     /// TCP port of the transparent listeners.
     pub port: u16,
 }
@@ -23,7 +29,10 @@ impl Default for Lan {
         Self {
             interface: Interface("lan0".into()),
             address: Ipv4Net::new_assert([192, 168, 77, 1].into(), 24),
+            ipv6: true,
             address6: None,
+            name: "ramson".into(),
+            domain: "internal".into(),
             port: 7002,
         }
     }
@@ -84,12 +93,34 @@ impl Lan {
             if lan6.addr() == lan6.network() {
                 return Err(("lan", "address6", "is not a host address of its prefix"));
             }
+            if !self.ipv6 {
+                return Err(("lan", "address6", "is given, but lan.ipv6 is false"));
+            }
+        }
+        if !is_label(&self.name) {
+            return Err(("lan", "name", "needs small letters, digits and hyphens"));
+        }
+        if !self.domain.split('.').all(is_label) || self.domain.len() > 200 {
+            return Err((
+                "lan",
+                "domain",
+                "needs labels of small letters, digits and hyphens",
+            ));
+        }
+        if ["i2p", "arpa", "alt"].contains(&self.domain.rsplit('.').next().unwrap_or_default()) {
+            return Err(("lan", "domain", "is below a name that means something else"));
         }
         if self.port == 0 || self.port == 53 {
             return Err(("lan", "port", "cannot be 0 or 53"));
         }
         Ok(())
     }
+}
+
+fn is_label(label: &str) -> bool {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let edges = label.starts_with('-') || label.ends_with('-');
+    (1..=63).contains(&label.len()) && !edges && label.bytes().all(good)
 }
 
 impl Virtual {

@@ -12,8 +12,16 @@ fn the_shipped_file_spells_out_the_defaults() {
     for key in [
         "interface",
         "address",
+        "ipv6",
         "address6",
+        "name",
+        "domain",
         "port",
+        "enabled",
+        "first",
+        "last",
+        "lease_minutes",
+        "mac",
         "router_port",
         "v4",
         "views",
@@ -103,6 +111,21 @@ const EXTREMES: &[(&str, &str, &[&str])] = &[
             "\"192.0.0.0/8\"",
         ],
     ),
+    ("lan", "ipv6", &["1", "\"yes\""]),
+    ("lan", "name", &["\"\"", "\"A\"", "\"a.b\"", "\"-a\""]),
+    (
+        "lan",
+        "domain",
+        &["\"\"", "\"a..b\"", "\"i2p\"", "\"x.alt\""],
+    ),
+    ("dhcp", "enabled", &["1"]),
+    (
+        "dhcp",
+        "first",
+        &["\"\"", "\"192.168.77.0\"", "\"10.0.0.1\""],
+    ),
+    ("dhcp", "last", &["\"192.168.77.255\"", "\"x\""]),
+    ("dhcp", "lease_minutes", &["9", "525601", "-1"]),
     ("virtual", "views", &["\"\"", "\"device\"", "true"]),
     (
         "users",
@@ -148,4 +171,44 @@ fn users_are_names_or_numbers_but_never_root() {
     assert_eq!(config.users.router.resolve(), Ok((1002, 1002)));
     assert!(User::Name("root".into()).resolve().is_err());
     assert!(User::Name("no such user".into()).resolve().is_err());
+}
+
+#[test]
+fn static_leases_are_checked() {
+    let with = |rest: &str| {
+        let one = "[[dhcp.static]]\nmac = \"02:00:5e:10:00:01\"\naddress = \"192.168.77.20\"\n";
+        Config::parse(&format!("{one}{rest}"))
+    };
+    let good = with("name = \"printer\"\n").unwrap();
+    assert_eq!(good.dhcp.statics[0].mac.0, [2, 0, 0x5e, 0x10, 0, 1]);
+    for (rest, said) in [
+        ("name = \"wpad\"\n", "dhcp.static.name"),
+        ("name = \"A b\"\n", "dhcp.static.name"),
+        (
+            "[[dhcp.static]]\nmac = \"02:00:5e:10:00:02\"\naddress = \"192.168.77.20\"",
+            "twice",
+        ),
+        (
+            "[[dhcp.static]]\nmac = \"02:00:5e:10:00:01\"\naddress = \"192.168.77.21\"",
+            "twice",
+        ),
+        (
+            "[[dhcp.static]]\nmac = \"02:00:5e:10:00:02\"\naddress = \"192.168.77.1\"",
+            "free host",
+        ),
+        (
+            "[[dhcp.static]]\nmac = \"2:0:5e:10:0:2\"\naddress = \"192.168.77.2\"",
+            "MAC",
+        ),
+        (
+            "[[dhcp.static]]\nmac = \"03:00:5e:10:00:02\"\naddress = \"192.168.77.2\"",
+            "MAC",
+        ),
+        ("[[dhcp.static]]\naddress = \"192.168.77.2\"", "mac"),
+    ] {
+        let said_now = with(rest).unwrap_err().to_string();
+        assert!(said_now.contains(said), "{rest}: {said_now}");
+    }
+    let order = error("[dhcp]\nfirst = \"192.168.77.9\"\nlast = \"192.168.77.8\"");
+    assert_eq!(order, "line 3: dhcp.last is before dhcp.first");
 }

@@ -49,6 +49,16 @@ const NEW_SOURCES: &str = "limit rate over 32/minute burst 64 packets";
 /// Datagrams and new connections of one MAC: more are dropped before anybody has work with them.
 const FLOOD: &str = "limit rate over 300/second burst 600 packets";
 
+/// Answers of other DHCP servers: enough to learn that there is one.
+const DHCP_ANSWERS: &str = "limit rate 20/second burst 40 packets";
+
+/// Questions for a router, of all clients together.
+const SOLICITATIONS: &str = "limit rate 50/second burst 100 packets";
+
+/// Resets that a client gets from virtual addresses: above that they are dropped, so that whoever
+/// tries them out does not learn which of them stand for nothing.
+const RESETS: &str = "limit rate over 20/second burst 40 packets";
+
 /// MACs whose rates are remembered; those of further ones are not limited.
 const MACS: u32 = 1024;
 
@@ -88,6 +98,7 @@ pub fn generate(config: &Config, prefix6: &[u8; 6], router_uid: u32, wan: &WanAd
         "lan_spoof",
         "lan_flood",
         "lan_refused",
+        "lan_silent",
         "other_if",
         "out_other",
     ] {
@@ -95,6 +106,14 @@ pub fn generate(config: &Config, prefix6: &[u8; 6], router_uid: u32, wan: &WanAd
     }
     for (set, kind) in [("sources4", "ipv4_addr"), ("sources6", "ipv6_addr")] {
         let bound = format!("size {SOURCES}; flags dynamic, timeout; timeout {SOURCE_TIME}");
+        line(
+            &mut out,
+            1,
+            &format!("set {set} {{ type {kind}; {bound}; }}"),
+        );
+    }
+    for (set, kind) in [("resets4", "ipv4_addr"), ("resets6", "ipv6_addr")] {
+        let bound = format!("size {MACS}; flags dynamic, timeout; timeout {SOURCE_TIME}");
         line(
             &mut out,
             1,
@@ -237,12 +256,29 @@ fn pre(names: &Names) -> Vec<String> {
     ]
 }
 
-/// Who may speak at all. A full set of sources makes its rule fall through.
+/// Who may speak at all. A full set of sources makes its rule fall through. Who looks for an
+/// address or a router has no source yet.
 fn lan_in(names: &Names) -> Vec<String> {
     let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
+    let flood = format!("update @flood {{ ether saddr {FLOOD} }} counter name lan_flood drop");
+    let own4 = &names.own4;
     vec![
         "notrack".into(),
         format!("{nd} ip6 hoplimit 255 ip6 saddr :: accept"),
+        format!("udp dport {{ 67, 547 }} {flood}"),
+        format!(
+            "ip saddr {{ 0.0.0.0, {} }} ip daddr {{ 255.255.255.255, {own4} }} \
+             udp sport 68 udp dport 67 accept",
+            names.net4
+        ),
+        format!(
+            "ip daddr {{ 255.255.255.255, {own4} }} udp sport 67 udp dport 68 {DHCP_ANSWERS} accept"
+        ),
+        "ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 udp dport 547 accept".into(),
+        format!(
+            "icmpv6 type nd-router-solicit ip6 hoplimit 255 ip6 saddr {{ ::, fe80::/10 }} \
+             ip6 daddr ff02::2 {SOLICITATIONS} accept"
+        ),
         format!("ip saddr != {} counter name lan_spoof drop", names.net4),
         format!(
             "ip saddr {{ {} }} counter name lan_spoof drop",
@@ -350,15 +386,35 @@ fn output(names: &Names) -> Vec<String> {
 /// Streams come from virtual addresses, DNS answers and refusals from whatever was asked.
 fn lan_out(names: &Names) -> Vec<String> {
     let (virtual4, net4, clients6) = (&names.virtual4, &names.net4, names.clients6());
-    let mut rules = vec![format!(
-        "ip saddr {virtual4} ip daddr {net4} meta l4proto tcp accept"
-    )];
+    let silent = |set, key| {
+        format!(
+            "tcp flags & rst == rst update @{set} {{ {key} {RESETS} }} counter name lan_silent drop"
+        )
+    };
+    let mut rules = vec![
+        format!("ip saddr {virtual4} {}", silent("resets4", "ip daddr")),
+        format!("ip saddr {virtual4} ip daddr {net4} meta l4proto tcp accept"),
+    ];
     if let Some((_, virtual6)) = &names.v6 {
+        rules.push(format!(
+            "ip6 saddr {virtual6} {}",
+            silent("resets6", "ip6 daddr")
+        ));
         rules.push(format!(
             "ip6 saddr {virtual6} ip6 daddr {clients6} meta l4proto tcp accept"
         ));
     }
-    rules.push("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept".into());
+    let own4 = &names.own4;
+    rules.extend([
+        "icmpv6 type nd-neighbor-solicit accept".into(),
+        // The kernel's own say that this is no router; gatewayd's do not (`ra`).
+        "icmpv6 type nd-neighbor-advert @th,32,1 1 accept".into(),
+        "icmpv6 type nd-neighbor-advert drop".into(),
+        "icmpv6 type nd-router-advert ip6 saddr fe80::/10 ip6 daddr ff02::1 accept".into(),
+        "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept".into(),
+        format!("ip saddr {own4} udp sport 67 udp dport 68 accept"),
+        format!("ip saddr {own4} ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept"),
+    ]);
     for to in [format!("ip daddr {net4}"), format!("ip6 daddr {clients6}")] {
         rules.push(format!("{to} udp sport 53 accept"));
         rules.push(format!("{to} tcp sport 53 accept"));

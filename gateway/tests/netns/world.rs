@@ -96,7 +96,7 @@ impl World {
         self.links();
     }
 
-    fn ns(&self, side: &str) -> String {
+    pub fn ns(&self, side: &str) -> String {
         format!("{}{side}", self.name)
     }
 

@@ -1,0 +1,177 @@
+//! Whether the LAN is ours to serve: not when somebody else gives out addresses on it, as when the
+//! box is plugged into another router's LAN, or with both ports into the same one.
+//!
+//! Two signs: a client that chooses another server says so to all, and a question of our own,
+//! asked now and then as a client would, is answered by somebody else. The box keeps answering
+//! names and connections; it gives out nothing more until the other one is gone.
+
+use crate::dhcp4::serve::Watch;
+use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
+use dhcproto::{Decodable, Decoder, Encodable};
+use std::cell::Cell;
+use std::io;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::net::UdpSocket;
+
+/// How long a sign counts.
+const COUNTS: Duration = Duration::from_secs(600);
+
+/// Time between questions: at first, while all is well, and while somebody else is there.
+const EARLY: Duration = Duration::from_secs(10);
+const CALM: Duration = Duration::from_secs(300);
+const AFTER: Duration = Duration::from_secs(60);
+
+/// Questions at the shorter distance after a start.
+const EARLY_COUNT: u32 = 3;
+
+/// What is known of other servers.
+#[derive(Default)]
+pub struct Rogue {
+    seen: Cell<Option<(Instant, Ipv4Addr)>>,
+}
+
+impl Rogue {
+    /// Somebody else serves the LAN.
+    pub fn saw(&self, server: Ipv4Addr, now: Instant) {
+        if self.other(now) != Some(server) {
+            eprintln!(
+                "gatewayd: {server} gives out addresses on the LAN: nothing more is given out here"
+            );
+        }
+        self.seen.set(Some((now, server)));
+    }
+
+    /// Who else serves the LAN.
+    #[must_use]
+    pub fn other(&self, now: Instant) -> Option<Ipv4Addr> {
+        let (at, server) = self.seen.get()?;
+        (now.saturating_duration_since(at) < COUNTS).then_some(server)
+    }
+
+    /// A line for the status.
+    #[must_use]
+    pub fn status(&self) -> String {
+        match self.other(now()) {
+            None => "lan: served\n".into(),
+            Some(server) => {
+                format!("lan: not served, {server} gives out addresses there\n")
+            }
+        }
+    }
+}
+
+impl Watch for Rogue {
+    fn elsewhere(&self, server: Ipv4Addr) {
+        self.saw(server, now());
+    }
+
+    fn may_serve(&self) -> bool {
+        self.other(now()).is_none()
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// A question of a client that does not exist.
+fn question(xid: u32, mac: [u8; 6]) -> Message {
+    let mut message = Message::default();
+    message
+        .set_opcode(Opcode::BootRequest)
+        .set_xid(xid)
+        .set_flags(Flags::default().set_broadcast())
+        .set_chaddr(&mac);
+    let options = message.opts_mut();
+    options.insert(DhcpOption::MessageType(MessageType::Discover));
+    message
+}
+
+/// The server of an offer that answers our question.
+fn offered(bytes: &[u8], xid: u32) -> Option<Ipv4Addr> {
+    let message = Message::decode(&mut Decoder::new(bytes)).ok()?;
+    let offer = message.opts().has_msg_type(MessageType::Offer);
+    if message.opcode() != Opcode::BootReply || message.xid() != xid || !offer {
+        return None;
+    }
+    match message.opts().get(OptionCode::ServerIdentifier) {
+        Some(DhcpOption::ServerIdentifier(server)) => Some(*server),
+        _ => Some(message.siaddr()),
+    }
+}
+
+/// Asks and listens until the socket, a client's on the LAN, fails. `own` is ourselves.
+///
+/// # Errors
+/// Those of the socket.
+pub async fn probe(socket: UdpSocket, rogue: Rc<Rogue>, own: Ipv4Addr) -> io::Result<()> {
+    let mut buf = vec![0; 1500];
+    let (mut xid, mut asked) = (0, 0);
+    let mut next = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {
+                let mut random = [0; 10];
+                getrandom::fill(&mut random).map_err(io::Error::other)?;
+                let [a, b, c, d, mac @ ..] = random;
+                xid = u32::from_be_bytes([a, b, c, d]);
+                let mac = [mac[0] & 0xfc | 2, mac[1], mac[2], mac[3], mac[4], mac[5]];
+                let mut bytes = question(xid, mac).to_vec().unwrap_or_default();
+                bytes.resize(bytes.len().max(300), 0);
+                // A link that is down is asked again.
+                let _ = socket.send_to(&bytes, (Ipv4Addr::BROADCAST, 67)).await;
+                asked += 1;
+                next += match (rogue.may_serve(), asked < EARLY_COUNT) {
+                    (_, true) => EARLY,
+                    (true, false) => CALM,
+                    (false, false) => AFTER,
+                };
+            }
+            got = socket.recv_from(&mut buf) => {
+                let n = match got {
+                    Ok((n, _)) => n,
+                    Err(e) if crate::dns::is_transient(&e) => continue,
+                    Err(e) => return Err(e),
+                };
+                let server = offered(buf.get(..n).unwrap_or_default(), xid);
+                if let Some(server) = server.filter(|server| *server != own) {
+                    rogue.saw(server, now());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+
+    #[test]
+    fn another_server_ends_the_service_for_a_while() {
+        let (rogue, now) = (Rogue::default(), now());
+        assert!(rogue.may_serve() && rogue.status() == "lan: served\n");
+        rogue.saw(OTHER, now);
+        assert_eq!(rogue.other(now), Some(OTHER));
+        assert!(!rogue.may_serve() && rogue.status().contains("192.168.1.1"));
+        assert_eq!(rogue.other(now + COUNTS), None);
+    }
+
+    #[test]
+    fn only_an_offer_to_our_question_counts() {
+        let asked = question(77, [2, 0, 0, 0, 0, 1]);
+        let mut offer = asked.clone();
+        offer.set_opcode(Opcode::BootReply);
+        let options = offer.opts_mut();
+        options.insert(DhcpOption::MessageType(MessageType::Offer));
+        options.insert(DhcpOption::ServerIdentifier(OTHER));
+        let bytes = offer.to_vec().unwrap();
+        assert_eq!(offered(&bytes, 77), Some(OTHER));
+        assert_eq!(offered(&bytes, 78), None);
+        assert_eq!(offered(&asked.to_vec().unwrap(), 77), None);
+        assert_eq!(offered(&bytes[..bytes.len() / 2], 77), None);
+    }
+}

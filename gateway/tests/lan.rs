@@ -1,0 +1,224 @@
+//! Machines that were just plugged in: real clients of DHCP and router advertisements.
+
+// Real time is what is measured here, and helpers of a test may panic as it may.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+#[allow(dead_code)]
+#[path = "netns/probe.rs"]
+mod probe;
+#[allow(dead_code)]
+#[path = "netns/world.rs"]
+mod world;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType::{A, AAAA};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use probe::{dns_udp, fetch};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use world::{Capture, FakeRouter, World, ip, site, wait_for};
+
+const OWN: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
+
+/// A started gateway whose LAN has one machine without any settings; `None` where it cannot be.
+fn plugged_in(lan: &str) -> Option<(World, FakeRouter)> {
+    if let Some(what) = world::missing() {
+        assert!(std::env::var_os("CI").is_none(), "{what}");
+        eprintln!("skipped: {what}");
+        return None;
+    }
+    let mut world = World::new();
+    let side = world.ns("lan");
+    for line in [
+        format!("-n {side} addr flush dev eth0"),
+        format!("-n {side} link set eth0 down"),
+    ] {
+        ip(&line);
+    }
+    let router = FakeRouter::start(&world.dir);
+    world.start("wan0", lan);
+    wait_for("the start", || world.gatewayd());
+    ip(&format!("-n {side} link set eth0 up"));
+    Some((world, router))
+}
+
+/// A script for `udhcpc` that sets what it is told and writes it down.
+fn script(world: &World) -> PathBuf {
+    let (path, told) = (world.dir.join("leased"), world.dir.join("told"));
+    let text = format!(
+        "#!/bin/sh\ncase $1 in bound|renew)\n\
+         ip addr replace $ip/$mask dev $interface\nip route replace default via $router\n\
+         echo $ip $mask $router $dns $domain $lease $serverid > {}\n;; esac\n",
+        told.display()
+    );
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Asks for an address as `udhcpc` does; what it was told, or nothing.
+fn udhcpc(world: &World, more: &[&str]) -> Option<Vec<String>> {
+    let (script, told) = (script(world), world.dir.join("told"));
+    let _ = fs::remove_file(&told);
+    let script = script.display().to_string();
+    let mut args = vec![
+        "-i", "eth0", "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", &script,
+    ];
+    args.extend(more);
+    world.output("lan", "udhcpc", &args);
+    let text = fs::read_to_string(told).ok()?;
+    Some(text.split_whitespace().map(str::to_owned).collect())
+}
+
+fn opens_the_site(world: &World, address: IpAddr) {
+    let got = world.inside("lan", || {
+        fetch((address, 80).into(), b"GET /", Duration::ZERO)
+    });
+    assert!(got.unwrap() == site(), "{address}");
+}
+
+/// The product in one test: nothing is set on the machine but that it asks for an address.
+#[test]
+fn a_machine_with_nothing_but_dhcp_opens_a_site_over_both_families() {
+    let Some((mut world, router)) = plugged_in("") else {
+        return;
+    };
+    let capture = Capture::new(&world);
+    let told = udhcpc(&world, &["-x", "hostname:Laptop"]).unwrap();
+    let address: Ipv4Addr = told[0].parse().unwrap();
+    assert_eq!(
+        told[1..5],
+        ["24", "192.168.77.1", "192.168.77.1", "internal"]
+    );
+    assert_eq!(
+        told[5..],
+        ["600", "192.168.77.1"],
+        "the first lease is short"
+    );
+    let asked = |kind| {
+        let got = world.inside("lan", || dns_udp(OWN.into(), "foo.i2p.", kind));
+        let (code, addresses) = got.unwrap();
+        assert_eq!((code, addresses.len()), (ResponseCode::NoError, 1));
+        addresses[0]
+    };
+    opens_the_site(&world, asked(A));
+    // The kernel makes itself an address and takes the route, both from the advertisement.
+    let virtual6 = asked(AAAA);
+    let has = |args: &[&str], what: &str| world.output("lan", "ip", args).contains(what);
+    wait_for("an IPv6 address", || {
+        has(
+            &[
+                "-6",
+                "addr",
+                "show",
+                "dev",
+                "eth0",
+                "scope",
+                "global",
+                "-tentative",
+            ],
+            "inet6 fd",
+        )
+        .then_some(())
+    });
+    assert!(has(&["-6", "route", "show", "default"], "via fe80:"));
+    opens_the_site(&world, virtual6);
+    // Both are one device, known by its name.
+    let opens = router.opens.lock().unwrap();
+    assert!(opens.len() >= 2 && opens.iter().all(|open| open.tag == opens[0].tag));
+    drop(opens);
+    let devices = world.admin("devices\n");
+    assert!(
+        devices.contains("laptop") && devices.contains(&address.to_string()),
+        "{devices}"
+    );
+    // The address is in use now: the next lease is a long one.
+    let again = udhcpc(&world, &["-x", "hostname:Laptop"]).unwrap();
+    assert_eq!((&again[0], &again[5]), (&told[0], &"43200".to_owned()));
+    default_route_stays(&world);
+    lease_stays(&world, &told[0]);
+    assert_eq!(capture.frames(), Vec::<Vec<u8>>::new());
+    assert_eq!(world.stop(), Some(0));
+}
+
+/// A client that makes sure that its router is still there does not take it for a mere host.
+fn default_route_stays(world: &World) {
+    let side = world.ns("lan");
+    let router = world.output("lan", "ip", &["-6", "route", "show", "default"]);
+    let via = router.split_whitespace().nth(2).unwrap().to_owned();
+    ip(&format!(
+        "-n {side} -6 neigh change {via} dev eth0 nud probe"
+    ));
+    wait_for("the router's answer", || {
+        let neighbours = world.output("lan", "ip", &["-6", "neigh", "show", &via, "dev", "eth0"]);
+        neighbours.contains("REACHABLE").then_some(())
+    });
+    let after = world.output("lan", "ip", &["-6", "route", "show", "default"]);
+    assert!(after.contains(&via), "the default route is gone");
+    assert!(
+        world
+            .output("lan", "ip", &["-6", "neigh", "show", &via])
+            .contains("router")
+    );
+}
+
+/// `gatewayd` dies and everything in memory with it, but not its directory: the same address.
+fn lease_stays(world: &World, address: &str) {
+    std::thread::sleep(Duration::from_millis(400));
+    let old = world.gatewayd().unwrap();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    wait_for("the restart", || world.gatewayd().filter(|new| *new != old));
+    assert_eq!(world.count("leases"), 1);
+    assert_eq!(udhcpc(world, &[]).unwrap()[0], address);
+    let kept = fs::read(world.dir.join("state/kept/leases")).unwrap();
+    let shows = |what: &[u8]| kept.windows(what.len()).any(|w| w == what);
+    assert!(!shows(b"laptop") && !shows(&OWN.octets()[..3]));
+}
+
+/// Who else gives out addresses on the LAN ends our service, and is named.
+#[test]
+fn another_dhcp_server_on_the_lan_ends_the_service() {
+    let Some((mut world, _router)) = plugged_in("") else {
+        return;
+    };
+    assert!(udhcpc(&world, &[]).is_some());
+    let side = world.ns("lan");
+    ip(&format!("-n {side} addr add 192.168.1.1/24 dev eth0"));
+    let mut other = Command::new("ip")
+        .args([
+            "netns",
+            "exec",
+            &side,
+            "dnsmasq",
+            "--keep-in-foreground",
+            "--port=0",
+        ])
+        .args([
+            "--interface=eth0",
+            "--dhcp-range=192.168.1.50,192.168.1.60",
+            "--leasefile-ro",
+        ])
+        .args([
+            "--dhcp-authoritative",
+            "--conf-file=/dev/null",
+            "--pid-file",
+        ])
+        .spawn()
+        .unwrap();
+    let status = || world.admin("status\n");
+    let seen = (0..150).any(|_| {
+        std::thread::sleep(Duration::from_millis(200));
+        status().contains("lan: not served, 192.168.1.1 gives out addresses there\n")
+    });
+    let said = status();
+    let _ = other.kill();
+    let _ = other.wait();
+    assert!(seen, "{said}");
+    assert!(udhcpc(&world, &[]).is_none(), "still served");
+    assert_eq!(world.stop(), Some(0));
+}
