@@ -23,6 +23,8 @@ pub enum Count {
     DhcpTooOften,
     /// Router advertisements sent, besides answers to neighbours.
     RouterAdvertisements,
+    /// Connections to the gateway's own page above a client's share, or above all.
+    PageShare,
     /// Streams opened.
     Opened,
     /// Connections to a virtual address that stands for no name.
@@ -44,7 +46,7 @@ pub enum Count {
 }
 
 /// All of them with their names, in the order of the wire.
-const NAMES: [(Count, &str); 18] = [
+const NAMES: [(Count, &str); 19] = [
     (Count::Questions, "dns questions"),
     (Count::Unproven, "dns refused, source unknown"),
     (Count::TooOften, "dns refused, too often"),
@@ -54,6 +56,7 @@ const NAMES: [(Count, &str); 18] = [
     (Count::DhcpMalformed, "dhcp refused, malformed"),
     (Count::DhcpTooOften, "dhcp refused, too often"),
     (Count::RouterAdvertisements, "router advertisements"),
+    (Count::PageShare, "own page refused, connections"),
     (Count::Opened, "streams opened"),
     (Count::NoName, "streams refused, no name"),
     (Count::Share, "streams refused, share of the client"),

@@ -4,12 +4,14 @@
 //! the sockets, the bounds and the clients' identities.
 
 pub mod answer;
+pub mod hosts;
 
 use crate::counters::{Count, Counters};
 use crate::orig_dst;
 use crate::policy::{Bucket, Budget, Clients, Permit, Proof, Rate, Rates};
 use crate::vip::{ClientId, Full, Lease, Vip};
-use answer::{Names, Transport};
+use answer::{Host, Names, Transport};
+use hosts::Hosts;
 use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
@@ -42,6 +44,7 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the name service needs of the rest.
 pub struct Dns {
     vip: Rc<RefCell<Vip>>,
+    hosts: Hosts,
     clients: Rc<RefCell<Clients>>,
     counters: Rc<Counters>,
     tcp: Rc<Budget>,
@@ -52,6 +55,7 @@ pub struct Dns {
 /// One client's view as `answer` wants it.
 struct View<'a> {
     vip: &'a RefCell<Vip>,
+    hosts: &'a Hosts,
     counters: &'a Counters,
     client: ClientId,
     now: Instant,
@@ -67,10 +71,17 @@ impl Names for View<'_> {
     }
 
     fn name_of(&mut self, address: IpAddr) -> Option<String> {
-        self.vip
-            .borrow()
-            .name_of(self.client, address)
-            .map(str::to_owned)
+        let vip = self.vip.borrow();
+        let site = vip.name_of(self.client, address).map(str::to_owned);
+        site.or_else(|| self.hosts.name_of(address))
+    }
+
+    fn host(&mut self, name: &str) -> Option<Host> {
+        self.hosts.find(name)
+    }
+
+    fn domain(&self) -> &str {
+        self.hosts.domain()
     }
 }
 
@@ -79,12 +90,14 @@ impl Dns {
     #[must_use]
     pub fn new(
         vip: Rc<RefCell<Vip>>,
+        hosts: Hosts,
         clients: Rc<RefCell<Clients>>,
         counters: Rc<Counters>,
     ) -> Rc<Self> {
         let (total, each) = TCP_MAX;
         Rc::new(Self {
             vip,
+            hosts,
             clients,
             counters,
             tcp: Budget::new(total, each),
@@ -112,6 +125,7 @@ impl Dns {
         self.counters.add(Count::Questions);
         let mut view = View {
             vip: &self.vip,
+            hosts: &self.hosts,
             counters: &self.counters,
             client,
             now,

@@ -86,7 +86,7 @@ pub fn reset(lan: &TcpStream) {
 }
 
 /// Makes closing the connection an end again.
-fn orderly(lan: &TcpStream) {
+pub fn orderly(lan: &TcpStream) {
     let linger = nix::libc::linger {
         l_onoff: 0,
         l_linger: 0,

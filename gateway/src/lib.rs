@@ -29,5 +29,6 @@ pub mod rogue;
 pub mod router_client;
 pub mod saved;
 pub mod vip;
+pub mod web;
 
 pub mod supervisor;

@@ -9,6 +9,7 @@ use crate::orig_dst;
 use crate::policy::{Budget, Clients, Identities, Permit, Proof, Refused};
 use crate::router_client::RouterClient;
 use crate::vip::{ClientId, Vip};
+use crate::web::serve::Web;
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,8 @@ pub struct Gate {
     pub router: RouterClient,
     /// What was refused.
     pub counters: Rc<Counters>,
+    /// The gateway's own page.
+    pub web: Rc<Web>,
 }
 
 /// What a connection is for.
@@ -88,6 +91,10 @@ impl Gate {
             let Some((lan, from)) = accept(&listener).await? else {
                 continue;
             };
+            if self.is_own(&lan) {
+                self.own_page(lan, from);
+                continue;
+            }
             match self.admit(&lan, from) {
                 Err(why) => {
                     self.counters.add(why);
@@ -97,6 +104,28 @@ impl Gate {
                     tokio::task::spawn_local(Rc::clone(&self).flow(lan, admitted));
                 }
             }
+        }
+    }
+
+    /// Whether a connection is to the gateway's own address; the rules let only port 80 through.
+    fn is_own(&self, lan: &TcpStream) -> bool {
+        let facts = &self.web.facts;
+        orig_dst::of_stream(lan).is_ok_and(|to| match to.ip().to_canonical() {
+            IpAddr::V4(v4) => v4 == facts.v4,
+            IpAddr::V6(v6) => Some(v6) == facts.v6,
+        })
+    }
+
+    fn own_page(&self, lan: TcpStream, from: SocketAddr) {
+        let now = tokio::time::Instant::now().into_std();
+        let client = self
+            .clients
+            .borrow_mut()
+            .identify(from.ip(), Proof::Handshake, now);
+        flow::reset(&lan);
+        let opened = client.map(|client| self.web.open(client, lan));
+        if !matches!(opened, Some(Ok(()))) {
+            self.counters.add(Count::PageShare);
         }
     }
 

@@ -75,6 +75,21 @@ fn udhcpc(world: &World, more: &[&str]) -> Option<Vec<String>> {
     Some(text.split_whitespace().map(str::to_owned).collect())
 }
 
+/// Whether the kernel has made an address of the advertised prefix, and may use it.
+fn has_address6(world: &World) -> bool {
+    let args = [
+        "-6",
+        "addr",
+        "show",
+        "dev",
+        "eth0",
+        "scope",
+        "global",
+        "-tentative",
+    ];
+    world.output("lan", "ip", &args).contains("inet6 fd")
+}
+
 fn opens_the_site(world: &World, address: IpAddr) {
     let got = world.inside("lan", || {
         fetch((address, 80).into(), b"GET /", Duration::ZERO)
@@ -110,22 +125,7 @@ fn a_machine_with_nothing_but_dhcp_opens_a_site_over_both_families() {
     // The kernel makes itself an address and takes the route, both from the advertisement.
     let virtual6 = asked(AAAA);
     let has = |args: &[&str], what: &str| world.output("lan", "ip", args).contains(what);
-    wait_for("an IPv6 address", || {
-        has(
-            &[
-                "-6",
-                "addr",
-                "show",
-                "dev",
-                "eth0",
-                "scope",
-                "global",
-                "-tentative",
-            ],
-            "inet6 fd",
-        )
-        .then_some(())
-    });
+    wait_for("an IPv6 address", || has_address6(&world).then_some(()));
     assert!(has(&["-6", "route", "show", "default"], "via fe80:"));
     opens_the_site(&world, virtual6);
     // Both are one device, known by its name.
@@ -221,4 +221,115 @@ fn another_dhcp_server_on_the_lan_ends_the_service() {
     assert!(seen, "{said}");
     assert!(udhcpc(&world, &[]).is_none(), "still served");
     assert_eq!(world.stop(), Some(0));
+}
+
+/// What curl makes of a URL whose name leads to the gateway's own address: code and body.
+fn curl(world: &World, to: &str, url: &str, more: &[&str]) -> (String, String) {
+    let to = format!("::{to}:80");
+    let mut args = vec!["-s", "-m", "5", "-w", "\n%{http_code}", "--connect-to", &to];
+    args.extend(more);
+    args.push(url);
+    let text = world.output("lan", "curl", &args);
+    let (body, code) = text.rsplit_once('\n').unwrap();
+    (code.to_owned(), body.to_owned())
+}
+
+/// Systems that ask whether they are online hear what they want, and the box has its page.
+#[test]
+fn devices_stay_on_the_network_and_the_box_has_a_page() {
+    let Some((mut world, _router)) = plugged_in("address6 = \"fd77:1::1/64\"") else {
+        return;
+    };
+    udhcpc(&world, &["-x", "hostname:Laptop"]).unwrap();
+    names_lead_here(&world);
+    for (url, code, body) in [
+        (
+            "http://captive.apple.com/hotspot-detect.html",
+            "200",
+            "<BODY>Success</BODY>",
+        ),
+        (
+            "http://www.msftconnecttest.com/connecttest.txt",
+            "200",
+            "Microsoft Connect Test",
+        ),
+        (
+            "http://connectivitycheck.gstatic.com/generate_204",
+            "204",
+            "",
+        ),
+        (
+            "http://detectportal.firefox.com/success.txt?ipv4",
+            "200",
+            "success\n",
+        ),
+        (
+            "http://nmcheck.gnome.org/check_network_status.txt",
+            "200",
+            "NetworkManager is online",
+        ),
+        ("http://www.google.com/search", "404", "no such page"),
+        ("http://ramson.internal/", "200", "Protected"),
+        ("http://192.168.77.1/", "200", "Not running"),
+        ("http://evil.example/", "421", "does not lead here"),
+        ("http://ramson/other", "404", "one page"),
+    ] {
+        let (got, text) = curl(&world, "192.168.77.1", url, &[]);
+        assert!(got == code && text.contains(body), "{url}: {got} {text}");
+    }
+    wait_for("an IPv6 address", || has_address6(&world).then_some(()));
+    let (code, text) = curl(&world, "[fd77:1::1]", "http://[fd77:1::1]/", &[]);
+    assert!(code == "200" && text.contains("http://name.i2p/"));
+    assert_eq!(
+        curl(&world, "192.168.77.1", "http://ramson/", &["-d", "x=1"]).0,
+        "405"
+    );
+    only_the_page_is_open(&world);
+    assert_eq!(world.stop(), Some(0));
+}
+
+fn names_lead_here(world: &World) {
+    let v4 = |name: &str| {
+        let got = world.inside("lan", || dns_udp(OWN.into(), name, A));
+        got.unwrap().1
+    };
+    for name in [
+        "captive.apple.com.",
+        "ramson.internal.",
+        "ramson.",
+        "www.msftconnecttest.com.",
+    ] {
+        assert_eq!(v4(name), [IpAddr::V4(OWN)], "{name}");
+    }
+    assert_eq!(v4("laptop.internal.").len(), 1);
+    assert_eq!(
+        v4("dns.msftncsi.com."),
+        [IpAddr::V4(Ipv4Addr::new(131, 107, 255, 255))]
+    );
+    assert_eq!(v4("example.org."), Vec::<IpAddr>::new());
+}
+
+fn only_the_page_is_open(world: &World) {
+    // A device that opens many connections and says nothing has its share, others have theirs.
+    let silent = world.inside("lan", || {
+        let to = (OWN, 80).into();
+        let open = (0..40)
+            .filter_map(|_| std::net::TcpStream::connect_timeout(&to, Duration::from_secs(1)).ok());
+        open.collect::<Vec<_>>()
+    });
+    wait_for("the share", || {
+        (world.count("own page refused, connections") >= 30).then_some(())
+    });
+    drop(silent);
+    // Nothing else of the box is open.
+    for port in [22, 443, 7002, 8080] {
+        let got = world.inside("lan", || {
+            std::net::TcpStream::connect_timeout(&(OWN, port).into(), Duration::from_secs(1))
+        });
+        assert_eq!(
+            got.unwrap_err().kind(),
+            std::io::ErrorKind::ConnectionRefused,
+            "{port}"
+        );
+    }
 }

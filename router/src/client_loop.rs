@@ -105,6 +105,11 @@ async fn listen(
         config.uids.clone(),
     ));
     let control = control_sock::bind(&config.control)?;
-    spawn_local(control_sock::serve(control, status, shutdown));
+    spawn_local(control_sock::serve(
+        control,
+        status,
+        shutdown,
+        config.uids.clone(),
+    ));
     Ok(())
 }

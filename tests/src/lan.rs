@@ -113,10 +113,12 @@ fn config(slot: &Slot) -> String {
         "[lan]\ninterface = \"lan0\"\naddress = \"{BOX}/24\"\naddress6 = \"{BOX_6}/64\"\n\n\
          [wan]\ninterface = \"eth0\"\nrouter_port = {port}\n\n\
          [users]\nrouter = {ROUTER_USER}\ngateway = {GATEWAY_USER}\n\n\
-         [paths]\nstate_dir = {state:?}\nstream_sock = {stream:?}\nadmin_sock = {admin:?}\n",
+         [paths]\nstate_dir = {state:?}\nstream_sock = {stream:?}\n\
+         control_sock = {control:?}\nadmin_sock = {admin:?}\n",
         port = i2pd::PORT,
         state = text(slot.folder().join("gateway-state")),
         stream = text(slot.stream_socket()),
+        control = text(slot.control_socket()),
         admin = text(slot.folder().join("gateway-run/admin.sock")),
     )
 }

@@ -6,6 +6,7 @@ use ramson_gateway::config::{Config, Views};
 use ramson_gateway::counters::Counters;
 use ramson_gateway::dhcp4::leases::Leases;
 use ramson_gateway::dns::Dns;
+use ramson_gateway::dns::hosts::Hosts;
 use ramson_gateway::handover::{self, Handed, Secrets};
 use ramson_gateway::lan_service::LanService;
 use ramson_gateway::listen::Gate;
@@ -16,6 +17,8 @@ use ramson_gateway::report;
 use ramson_gateway::router_client::RouterClient;
 use ramson_gateway::saved::{Keep, Places, Saved};
 use ramson_gateway::vip::Vip;
+use ramson_gateway::web::Facts;
+use ramson_gateway::web::serve::Web;
 use std::cell::RefCell;
 use std::io;
 use std::net::{TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
@@ -85,16 +88,24 @@ fn open(places: &Rc<Places>, name: &'static str, secrets: &Secrets) -> (Saved, V
 }
 
 /// Everything that faces the clients.
-fn assemble(config: &Config, secrets: &Secrets) -> (Rc<Gate>, Rc<Dns>) {
+fn assemble(config: &Config, secrets: &Secrets, lan: &LanService) -> (Rc<Gate>, Rc<Dns>) {
     let prefix6 = config.lan.address6.map(|_| secrets.prefix6);
-    let lan = config.lan.interface.as_str();
-    let table = Neighbours::new(lan);
+    let interface = config.lan.interface.as_str();
+    let table = Neighbours::new(interface);
     if let Err(e) = &table {
         eprintln!("gatewayd: neighbour table: {e}; clients are told apart by address");
     }
     let shared = config.vip.views == Views::Shared;
     let vip = Vip::new(secrets.vip_key, config.vip.v4, prefix6).shared(shared);
-    let clients = Clients::new(secrets.client_key, lan, table.ok());
+    let clients = Clients::new(secrets.client_key, interface, table.ok());
+    let facts = Facts {
+        v4: config.lan.address.addr(),
+        v6: config.lan.address6.map(|net| net.addr()),
+        name: config.lan.name.clone(),
+        domain: config.lan.domain.clone(),
+        probes: config.lan.answer_probes,
+    };
+    let (control, rogue) = (config.paths.control_sock.clone(), Rc::clone(&lan.rogue));
     let gate = Rc::new(Gate {
         vip: Rc::new(RefCell::new(vip)),
         clients: Rc::new(RefCell::new(clients)),
@@ -102,9 +113,11 @@ fn assemble(config: &Config, secrets: &Secrets) -> (Rc<Gate>, Rc<Dns>) {
         budget: Budget::new(config.limits.flows, config.limits.flows_per_client),
         router: RouterClient::new(config.paths.stream_sock.clone()),
         counters: Rc::new(Counters::default()),
+        web: Rc::new(Web::new(facts.clone(), control, rogue)),
     });
     let dns = Dns::new(
         Rc::clone(&gate.vip),
+        Hosts::new(facts, Rc::clone(&lan.names)),
         Rc::clone(&gate.clients),
         Rc::clone(&gate.counters),
     );
@@ -147,8 +160,8 @@ async fn serve(config: &Config, handed: Handed) -> Result<(), String> {
         places,
         secrets,
     } = handed;
-    let (gate, dns) = assemble(config, &secrets);
     let lan = LanService::new(config, &secrets);
+    let (gate, dns) = assemble(config, &secrets, &lan);
     let end = Rc::new(Notify::new());
     let mut kept = keep(&gate, &lan, places, &secrets, &end);
     let mut tasks = JoinSet::new();

@@ -20,6 +20,8 @@ pub struct Lan {
     pub name: String,
     /// The domain of that name and of those of devices.
     pub domain: String,
+    /// Whether the gateway answers the questions by which systems find out whether they are online.
+    pub answer_probes: bool,
     /// TCP port of the transparent listeners.
     pub port: u16,
 }
@@ -33,6 +35,7 @@ impl Default for Lan {
             address6: None,
             name: "ramson".into(),
             domain: "internal".into(),
+            answer_probes: true,
             port: 7002,
         }
     }

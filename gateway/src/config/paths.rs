@@ -16,6 +16,8 @@ pub struct Paths {
     pub state_dir: PathBuf,
     /// The router's socket for streams.
     pub stream_sock: PathBuf,
+    /// The router's socket for its status; its `sockets.uids` have to name the gateway's user.
+    pub control_sock: PathBuf,
     /// The supervisor's own socket for requests, in a directory of the same kind.
     pub admin_sock: PathBuf,
 }
@@ -25,6 +27,7 @@ impl Default for Paths {
         Self {
             state_dir: "/var/lib/ramson-gateway".into(),
             stream_sock: ramson_ipc::STREAM_SOCK.into(),
+            control_sock: ramson_ipc::CONTROL_SOCK.into(),
             admin_sock: "/run/ramson-gateway/admin.sock".into(),
         }
     }
@@ -55,6 +58,7 @@ impl Paths {
         for (key, path, most) in [
             ("state_dir", &self.state_dir, usize::MAX),
             ("stream_sock", &self.stream_sock, SOCKET_PATH_MAX),
+            ("control_sock", &self.control_sock, SOCKET_PATH_MAX),
             ("admin_sock", &self.admin_sock, SOCKET_PATH_MAX),
         ] {
             let dots = path.components().any(|c| c == Component::ParentDir);

@@ -1,15 +1,17 @@
 //! From one query to one answer, without sockets or clock. The codec is hickory's.
 //!
 //! Names below `i2p.` have addresses whether anybody knows them or not: port 80 of an unknown one
-//! explains itself. Everything else does not exist. Negative answers carry a SOA. `i2p.` itself
-//! exists without data, for caches cut the whole tree below a name that does not (RFC 8020).
+//! explains itself; below `i2p.alt.` (RFC 9476) are the same ones. Then there are the gateway's own
+//! name, those of devices, and those by which systems find out whether they are online. Everything
+//! else does not exist. Negative answers carry a SOA. What lies above a name that exists does so
+//! too, without data, for caches cut the whole tree below a name that does not (RFC 8020).
 
 use crate::vip::{Full, Lease, TTL};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, AAAA, PTR, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Longest datagram sent.
 const UDP_MAX: usize = 1232;
@@ -29,8 +31,23 @@ pub trait Names {
     /// None is free for now.
     fn lease(&mut self, name: &str) -> Result<Lease, Full>;
 
+    /// The addresses of any other name that exists (lower case, no final dot).
+    fn host(&mut self, name: &str) -> Option<Host>;
+
+    /// The domain of the LAN's names.
+    fn domain(&self) -> &str;
+
     /// The name an address stands for.
     fn name_of(&mut self, address: IpAddr) -> Option<String>;
+}
+
+/// The addresses of a name that is not a site's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// Always there.
+    pub v4: Ipv4Addr,
+    /// Where there is one.
+    pub v6: Option<Ipv6Addr>,
 }
 
 /// How the query came.
@@ -47,8 +64,10 @@ pub enum Transport {
 enum Meaning {
     /// May be looked up by the router: lower case, no final dot.
     Site(String),
-    /// Exists without data: `i2p.`, `b32.i2p.` and the root.
+    /// Exists without data: what lies above others.
     Empty,
+    /// Neither a site nor an address: lower case, no final dot.
+    Other(String),
     /// Cannot exist below `i2p.`
     Malformed,
     /// The reverse name of an address.
@@ -144,15 +163,21 @@ fn set_code(response: &mut Message, code: ResponseCode) {
 
 fn resolve(question: &Query, names: &mut dyn Names, response: &mut Message) {
     response.metadata.authoritative = true;
-    match meaning(&question.name) {
+    let meaning = meaning(&question.name);
+    if let Meaning::Other(name) = &meaning {
+        return other(question, name, names, response);
+    }
+    match meaning {
         Meaning::Site(name) => match names.lease(&name) {
-            Ok(lease) => site(question, lease, response),
+            Ok(lease) => addresses(question, lease.v4, lease.v6, response),
             Err(Full) => {
                 response.metadata.authoritative = false;
                 response.metadata.response_code = ResponseCode::ServFail;
             }
         },
-        Meaning::Empty => negative(ResponseCode::NoError, &question.name, response),
+        Meaning::Empty | Meaning::Other(_) => {
+            negative(ResponseCode::NoError, &question.name, response);
+        }
         Meaning::Malformed => negative(ResponseCode::NXDomain, &question.name, response),
         Meaning::Reverse(address) => {
             let name = names
@@ -166,20 +191,39 @@ fn resolve(question: &Query, names: &mut dyn Names, response: &mut Message) {
                 Some(_) => negative(ResponseCode::NoError, &question.name, response),
             }
         }
-        Meaning::Blocked => {
-            negative(ResponseCode::NXDomain, &question.name, response);
-            if let Some(edns) = response.edns.as_mut() {
-                edns.options_mut()
-                    .insert(EdnsOption::Unknown(EDE, EDE_BLOCKED.to_vec()));
-            }
-        }
+        Meaning::Blocked => blocked(question, response),
     }
 }
 
-fn site(question: &Query, lease: Lease, response: &mut Message) {
-    match (question.query_type, lease.v6) {
+/// A name of the LAN or of a system's question, or none of our business.
+fn other(question: &Query, name: &str, names: &mut dyn Names, response: &mut Message) {
+    let domain = names.domain().to_owned();
+    if let Some(Host { v4, v6 }) = names.host(name) {
+        addresses(question, v4, v6, response);
+        return;
+    }
+    let below = |top: &str| name == top || top.ends_with(&format!(".{name}"));
+    if below(&domain) {
+        negative_in(&domain, ResponseCode::NoError, response);
+    } else if name.strip_suffix(&domain).is_some_and(|n| n.ends_with('.')) {
+        negative_in(&domain, ResponseCode::NXDomain, response);
+    } else {
+        blocked(question, response);
+    }
+}
+
+fn blocked(question: &Query, response: &mut Message) {
+    negative(ResponseCode::NXDomain, &question.name, response);
+    if let Some(edns) = response.edns.as_mut() {
+        edns.options_mut()
+            .insert(EdnsOption::Unknown(EDE, EDE_BLOCKED.to_vec()));
+    }
+}
+
+fn addresses(question: &Query, v4: Ipv4Addr, v6: Option<Ipv6Addr>, response: &mut Message) {
+    match (question.query_type, v6) {
         // One record is enough for ANY (RFC 8482).
-        (RecordType::A | RecordType::ANY, _) => add(question, RData::A(A(lease.v4)), response),
+        (RecordType::A | RecordType::ANY, _) => add(question, RData::A(A(v4)), response),
         (RecordType::AAAA, Some(v6)) => add(question, RData::AAAA(AAAA(v6)), response),
         _ => negative(ResponseCode::NoError, &question.name, response),
     }
@@ -193,55 +237,53 @@ fn add(question: &Query, data: RData, response: &mut Message) {
     response.add_answer(Record::from_rdata(question.name.clone(), ttl(), data));
 }
 
-/// A negative answer with the SOA of the zone the name falls in: `i2p.` or the root.
+/// A negative answer with the SOA of the zone the name falls in: `i2p.`, `alt.` or the root.
 fn negative(code: ResponseCode, name: &Name, response: &mut Message) {
+    let last = name.iter().next_back().unwrap_or_default();
+    let mut zones = ["i2p", "alt"].into_iter();
+    let zone = zones.find(|zone| last.eq_ignore_ascii_case(zone.as_bytes()));
+    negative_in(zone.unwrap_or_default(), code, response);
+}
+
+fn negative_in(zone: &str, code: ResponseCode, response: &mut Message) {
     response.metadata.response_code = code;
-    let below = |label: &[u8]| label.eq_ignore_ascii_case(b"i2p");
-    let zone = if name.iter().next_back().is_some_and(below) {
-        Name::root().append_label("i2p").unwrap_or_default()
-    } else {
-        Name::root()
-    };
+    let zone = Name::from_ascii(format!("{zone}.")).unwrap_or_else(|_| Name::root());
     let soa = SOA::new(zone.clone(), zone.clone(), 1, 3600, 600, 86_400, ttl());
     response.add_authority(Record::from_rdata(zone, ttl(), RData::SOA(soa)));
 }
 
 fn meaning(name: &Name) -> Meaning {
-    let labels: Vec<&[u8]> = name.iter().collect();
+    let labels: Vec<String> = name
+        .iter()
+        .map(|label| String::from_utf8_lossy(label).to_ascii_lowercase())
+        .collect();
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     match labels.as_slice() {
-        [] => Meaning::Empty,
-        [.., last] if last.eq_ignore_ascii_case(b"arpa") => {
+        [] | ["i2p" | "alt"] | ["i2p", "alt"] => Meaning::Empty,
+        [.., "arpa"] => {
             let net = name
                 .parse_arpa_name()
                 .ok()
                 .filter(|net| net.prefix_len() == net.max_prefix_len());
             net.map_or(Meaning::Blocked, |net| Meaning::Reverse(net.addr()))
         }
-        [last] if last.eq_ignore_ascii_case(b"i2p") => Meaning::Empty,
-        [rest @ .., last] if last.eq_ignore_ascii_case(b"i2p") => below_i2p(rest),
-        _ => Meaning::Blocked,
+        [rest @ .., "i2p"] | [rest @ .., "i2p", "alt"] => below_i2p(rest),
+        [.., "alt"] => Meaning::Blocked,
+        labels => Meaning::Other(labels.join(".")),
     }
 }
 
 /// A name that cannot be a site's, such as a base32 one of the wrong length, has an address too:
 /// port 80 of it says what is wrong.
-fn below_i2p(labels: &[&[u8]]) -> Meaning {
-    if let [label] = labels
-        && label.eq_ignore_ascii_case(b"b32")
-    {
+fn below_i2p(labels: &[&str]) -> Meaning {
+    if labels == ["b32"] {
         return Meaning::Empty;
     }
-    let mut name = String::new();
-    for label in labels {
-        let good = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        if !label.iter().all(good) {
-            return Meaning::Malformed;
-        }
-        name.push_str(&String::from_utf8_lossy(label).to_ascii_lowercase());
-        name.push('.');
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if labels.iter().any(|label| !label.bytes().all(good)) {
+        return Meaning::Malformed;
     }
-    name.push_str("i2p");
-    Meaning::Site(name)
+    Meaning::Site(format!("{}.i2p", labels.join(".")))
 }
 
 #[cfg(test)]

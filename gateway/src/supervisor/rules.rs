@@ -191,6 +191,7 @@ struct Names {
     /// Addresses no client can have: network, the gateway's own, broadcast.
     not_clients: String,
     virtual4: String,
+    own6: Option<String>,
     /// LAN prefix and virtual /48, when the LAN has IPv6.
     v6: Option<(String, String)>,
     port: u16,
@@ -211,6 +212,7 @@ impl Names {
             own4: lan.addr().to_string(),
             not_clients: format!("{}, {}, {}", lan.network(), lan.addr(), lan.broadcast()),
             virtual4: config.vip.v4.to_string(),
+            own6: config.lan.address6.map(|net| net.addr().to_string()),
             v6: config
                 .lan
                 .address6
@@ -265,6 +267,8 @@ fn lan_in(names: &Names) -> Vec<String> {
     vec![
         "notrack".into(),
         format!("{nd} ip6 hoplimit 255 ip6 saddr :: accept"),
+        // Our own question, which comes back as all that is sent to everybody.
+        format!("ip saddr {own4} udp sport 68 udp dport 67 drop"),
         format!("udp dport {{ 67, 547 }} {flood}"),
         format!(
             "ip saddr {{ 0.0.0.0, {} }} ip daddr {{ 255.255.255.255, {own4} }} \
@@ -315,6 +319,15 @@ fn lan_known(names: &Names) -> Vec<String> {
         rules.push(format!(
             "ip6 daddr {virtual6} meta l4proto tcp {to} meta mark set {MARK} accept"
         ));
+    }
+    let page = format!(
+        "tcp dport 80 tproxy ip to :{} meta mark set {MARK} accept",
+        names.port
+    );
+    rules.push(format!("ip daddr {} {page}", names.own4));
+    if let Some(own6) = &names.own6 {
+        let page = page.replace("tproxy ip to", "tproxy ip6 to");
+        rules.push(format!("ip6 daddr {own6} {page}"));
     }
     rules.extend([
         format!("udp dport 53 tproxy to :53 meta mark set {MARK} accept"),
@@ -412,9 +425,15 @@ fn lan_out(names: &Names) -> Vec<String> {
         "icmpv6 type nd-neighbor-advert drop".into(),
         "icmpv6 type nd-router-advert ip6 saddr fe80::/10 ip6 daddr ff02::1 accept".into(),
         "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept".into(),
+        format!("ip saddr {own4} tcp sport 80 ip daddr {net4} accept"),
         format!("ip saddr {own4} udp sport 67 udp dport 68 accept"),
         format!("ip saddr {own4} ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept"),
     ]);
+    if let Some(own6) = &names.own6 {
+        rules.push(format!(
+            "ip6 saddr {own6} tcp sport 80 ip6 daddr {clients6} accept"
+        ));
+    }
     for to in [format!("ip daddr {net4}"), format!("ip6 daddr {clients6}")] {
         rules.push(format!("{to} udp sport 53 accept"));
         rules.push(format!("{to} tcp sport 53 accept"));

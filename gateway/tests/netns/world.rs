@@ -118,6 +118,7 @@ impl World {
             "[lan]\n{address6}\n[wan]\ninterface = \"{wan}\"\n\
              [users]\nrouter = {ROUTER}\ngateway = {GATEWAY}\n[paths]\n\
              state_dir = \"{dir}/state\"\nstream_sock = \"{dir}/stream.sock\"\n\
+             control_sock = \"{dir}/control.sock\"\n\
              admin_sock = \"{dir}/admin.sock\"\n"
         );
         let config = self.dir.join("gateway.toml");

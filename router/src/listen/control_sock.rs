@@ -1,4 +1,5 @@
-//! `control.sock`: status and shutdown, for root and the router's own user.
+//! `control.sock`: status and shutdown, for root and the router's own user; the status also for the
+//! users that may open streams.
 
 use ramson_ipc::control::{LINE_MAX, Request, RequestError};
 use std::path::Path;
@@ -42,13 +43,18 @@ pub fn is_allowed(socket: &UnixStream, uids: &[u32]) -> bool {
 }
 
 /// Answers requests: `status` with the newest text, `shutdown` by waking the main thread.
-pub async fn serve(listener: UnixListener, status: watch::Receiver<String>, shutdown: Arc<Notify>) {
+pub async fn serve(
+    listener: UnixListener,
+    status: watch::Receiver<String>,
+    shutdown: Arc<Notify>,
+    uids: Vec<u32>,
+) {
     loop {
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        if is_allowed(&socket, &[]) {
+        if is_allowed(&socket, &uids) {
             let (status, shutdown) = (status.clone(), Arc::clone(&shutdown));
             tokio::task::spawn_local(async move {
                 let _ = timeout(TIME, answer(socket, &status, &shutdown)).await;
@@ -64,6 +70,7 @@ async fn answer(
 ) -> std::io::Result<()> {
     let text = match read_request(&mut socket).await? {
         Ok(Request::Status) => status.borrow().clone(),
+        Ok(Request::Shutdown) if !is_allowed(&socket, &[]) => "error: not allowed\n".into(),
         Ok(Request::Shutdown) => {
             shutdown.notify_one();
             "shutdown: started\n".to_owned()

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const V4: Ipv4Addr = Ipv4Addr::new(198, 18, 7, 9);
 const V6: Ipv6Addr = Ipv6Addr::new(0xfc01, 2, 3, 0, 4, 5, 6, 7);
 
+const OWN: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
+
 #[derive(Default)]
 struct Fake {
     leased: BTreeMap<String, u32>,
@@ -22,6 +24,18 @@ impl Names for Fake {
             v4: V4,
             v6: self.v6.then_some(V6),
         })
+    }
+
+    fn host(&mut self, name: &str) -> Option<Host> {
+        let known = ["ramson.internal", "captive.apple.com"].contains(&name);
+        known.then_some(Host {
+            v4: OWN,
+            v6: self.v6.then_some(V6),
+        })
+    }
+
+    fn domain(&self) -> &str {
+        "internal"
     }
 
     fn name_of(&mut self, address: IpAddr) -> Option<String> {
@@ -336,4 +350,71 @@ fn the_longest_names_stay_within_a_plain_datagram() {
         assert!(answer(&bytes, &mut names, Transport::Udp).unwrap().len() <= UDP_PLAIN_MAX);
     }
     assert_eq!(names.leased.keys().next().unwrap().len(), name.len() - 1);
+}
+
+#[test]
+fn names_below_i2p_alt_are_the_same_sites() {
+    let mut names = Fake::default();
+    let found = ask(&mut names, "Foo.I2P.alt.", RecordType::A);
+    assert_eq!(found.1, [RData::A(A(V4))]);
+    assert_eq!(names.leased.keys().collect::<Vec<_>>(), ["foo.i2p"]);
+    for top in ["i2p.alt.", "alt.", "b32.i2p.alt."] {
+        assert_eq!(ask(&mut names, top, RecordType::A), nodata("alt."), "{top}");
+    }
+    assert_eq!(
+        ask(&mut names, "foo.onion.alt.", RecordType::A),
+        nxdomain("alt.")
+    );
+}
+
+#[test]
+fn the_lan_has_names_of_its_own() {
+    let mut names = Fake::default();
+    for name in ["Ramson.internal.", "captive.apple.com."] {
+        assert_eq!(
+            ask(&mut names, name, RecordType::A).1,
+            [RData::A(A(OWN))],
+            "{name}"
+        );
+        // Exists, but has no such address: a device must not give up the name for that.
+        assert_eq!(
+            ask(&mut names, name, RecordType::AAAA).0,
+            ResponseCode::NoError
+        );
+    }
+    names.v6 = true;
+    let v6 = ask(&mut names, "ramson.internal.", RecordType::AAAA);
+    assert_eq!(v6.1, [RData::AAAA(AAAA(V6))]);
+    assert_eq!(
+        ask(&mut names, "internal.", RecordType::A),
+        nodata("internal.")
+    );
+    assert_eq!(
+        ask(&mut names, "wpad.internal.", RecordType::A),
+        nxdomain("internal.")
+    );
+    assert!(names.leased.is_empty());
+}
+
+/// What tells a program to use a resolver or a relay of its own does not exist.
+#[test]
+fn names_that_lead_past_us_do_not_exist() {
+    let mut names = Fake::default();
+    for name in [
+        "use-application-dns.net.",
+        "mask.icloud.com.",
+        "mask-h2.icloud.com.",
+        "_dns.resolver.arpa.",
+        "resolver.arpa.",
+        "dns.google.",
+    ] {
+        for kind in [
+            RecordType::A,
+            RecordType::AAAA,
+            RecordType::SVCB,
+            RecordType::HTTPS,
+        ] {
+            assert_eq!(ask(&mut names, name, kind), nxdomain("."), "{name}");
+        }
+    }
 }
