@@ -44,7 +44,7 @@ struct Supervisor {
     config: Config,
     options: Options,
     secrets: Secrets,
-    router_uid: u32,
+    uids: rules::Uids,
     /// As the rules know it.
     wan: WanAddresses,
     /// Number of the LAN interface the sockets are bound to.
@@ -77,7 +77,10 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         config,
         options,
         secrets,
-        router_uid,
+        uids: rules::Uids {
+            router: router_uid,
+            dhcp: None,
+        },
         wan: WanAddresses::default(),
         lan_index: 0,
         corrected: 0,
@@ -122,7 +125,7 @@ impl Supervisor {
     fn load_rules(&mut self) -> Result<(), String> {
         let name = &self.config.wan.interface;
         let wan = wan::read(&self.config)?.ok_or(format!("interface {name} does not exist"))?;
-        let text = rules::generate(&self.config, &self.secrets.prefix6, self.router_uid, &wan);
+        let text = rules::generate(&self.config, &self.secrets.prefix6, self.uids, &wan);
         command::nft(&text)?;
         if command::nft(rules::BRIDGE).is_err() {
             // A kernel without bridge rules can only be told, not sealed, there.
@@ -219,11 +222,16 @@ impl Supervisor {
     }
 
     async fn status(&self, child: &mut Child) -> String {
+        let counters = command::nft_counters();
         format!(
-            "rules: loaded\nrule loads: {}\nsettings corrected: {}\nwan addresses: {}\n{}",
+            "rules: loaded\nrule loads: {}\nsettings corrected: {}\nwan addresses: {}\n{}{}",
             self.reloads,
             self.corrected,
             self.wan.len(),
+            counters.map_or_else(
+                |e| format!("counters: {e}\n"),
+                |text| rules::meanings(&text)
+            ),
             child.status().await
         )
     }

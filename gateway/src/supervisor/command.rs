@@ -23,6 +23,16 @@ pub fn nft_list() -> Result<String, String> {
     run(command, "")
 }
 
+/// All counters of the rules, as text.
+///
+/// # Errors
+/// What `nft` said.
+pub fn nft_counters() -> Result<String, String> {
+    let mut command = Command::new("nft");
+    command.args(["list", "counters"]);
+    run(command, "")
+}
+
 /// Runs `ip` with the words of a line. A line that starts with `-` and a space may fail.
 ///
 /// # Errors

@@ -6,6 +6,13 @@
 //! begin anything. A hook behind all others lets nothing out of the WAN that does not carry its
 //! address, not even from raw sockets. LAN traffic is never tracked.
 
+mod counters;
+mod lan;
+mod wan;
+
+pub use counters::{NAMES as COUNTERS, meanings};
+pub use lan::arp;
+
 use crate::config::Config;
 use crate::supervisor::wan::WanAddresses;
 use ipnet::Ipv6Net;
@@ -32,7 +39,8 @@ pub const BRIDGE: &str = "\
 table bridge ramson {}
 delete table bridge ramson
 table bridge ramson {
-\tchain fw { type filter hook forward priority filter; policy drop; }
+\tcounter bridged { }
+\tchain fw { type filter hook forward priority filter; policy drop; counter name bridged drop; }
 }
 ";
 
@@ -42,37 +50,8 @@ table bridge ramson {
 const SOURCES: u32 = 512;
 const SOURCE_TIME: &str = "2m";
 
-/// New sources of one MAC: a device with many addresses, or a repeater with many devices, gets
-/// them; who makes up sources leaves most of [`SOURCES`] to others.
-const NEW_SOURCES: &str = "limit rate over 32/minute burst 64 packets";
-
-/// Datagrams and new connections of one MAC: more are dropped before anybody has work with them.
-const FLOOD: &str = "limit rate over 300/second burst 600 packets";
-
-/// Answers of other DHCP servers: enough to learn that there is one.
-const DHCP_ANSWERS: &str = "limit rate 20/second burst 40 packets";
-
-/// Questions for a router, of all clients together.
-const SOLICITATIONS: &str = "limit rate 50/second burst 100 packets";
-
-/// Resets that a client gets from virtual addresses: above that they are dropped, so that whoever
-/// tries them out does not learn which of them stand for nothing.
-const RESETS: &str = "limit rate over 20/second burst 40 packets";
-
 /// MACs whose rates are remembered; those of further ones are not limited.
 const MACS: u32 = 1024;
-
-/// ARP skips the rules of the IP families, and its senders, too, fill a neighbour table. Loaded
-/// apart, for not every kernel has it.
-#[must_use]
-pub fn arp(config: &Config) -> String {
-    let (lan, net) = (&config.lan.interface, config.lan.address.trunc());
-    format!(
-        "table arp ramson {{}}\ndelete table arp ramson\ntable arp ramson {{\n\
-         \tchain in {{ type filter hook input priority filter; policy accept; \
-         iifname \"{lan}\" arp saddr ip != {{ 0.0.0.0, {net} }} drop; }}\n}}\n"
-    )
-}
 
 /// Takes all tables away.
 pub const REMOVE: &str = "\
@@ -86,22 +65,24 @@ table bridge ramson {}
 delete table bridge ramson
 ";
 
-/// The rules. `prefix6` is the virtual /48, `router_uid` who may begin connections on the WAN.
+/// Who may begin something on the WAN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uids {
+    /// The router: anything.
+    pub router: u32,
+    /// The DHCP client: its questions. Where the WAN is not configured by DHCP there is none.
+    pub dhcp: Option<u32>,
+}
+
+/// The rules. `prefix6` is the virtual /48.
 #[must_use]
-pub fn generate(config: &Config, prefix6: &[u8; 6], router_uid: u32, wan: &WanAddresses) -> String {
-    let names = Names::new(config, prefix6, router_uid);
+pub fn generate(config: &Config, prefix6: &[u8; 6], uids: Uids, wan: &WanAddresses) -> String {
+    let names = Names::new(config, prefix6, uids);
     let mut out = String::from(
         "table inet ramson {}\ndelete table inet ramson\n\
          table netdev ramson {}\ndelete table netdev ramson\ntable inet ramson {\n",
     );
-    for counter in [
-        "lan_spoof",
-        "lan_flood",
-        "lan_refused",
-        "lan_silent",
-        "other_if",
-        "out_other",
-    ] {
+    for (counter, _) in COUNTERS {
         line(&mut out, 1, &format!("counter {counter} {{ }}"));
     }
     for (set, kind) in [("sources4", "ipv4_addr"), ("sources6", "ipv6_addr")] {
@@ -130,20 +111,21 @@ pub fn generate(config: &Config, prefix6: &[u8; 6], router_uid: u32, wan: &WanAd
     }
     for (chain, rules) in [
         ("pre", pre(&names)),
-        ("lan_in", lan_in(&names)),
-        ("lan_known", lan_known(&names)),
-        ("wan_in", wan_in(&names)),
-        ("in", input(&names)),
+        ("lan_in", lan::lan_in(&names)),
+        ("lan_known", lan::lan_known(&names)),
+        ("wan_in", wan::wan_in(&names)),
+        ("in", wan::input(&names)),
         ("fw", forward()),
         ("oraw", output_raw(&names)),
         ("out", output(&names)),
-        ("lan_out", lan_out(&names)),
-        ("wan_out", wan_out(&names)),
+        ("lan_out", lan::lan_out(&names)),
+        ("wan_out", wan::wan_out(&names)),
     ] {
         block(&mut out, chain, &rules);
     }
     out.push_str("}\ntable netdev ramson {\n");
-    block(&mut out, "wan", &egress(&names, wan));
+    line(&mut out, 1, "counter wan_exit { }");
+    block(&mut out, "wan", &wan::egress(&names, wan));
     out.push_str("}\n");
     out
 }
@@ -196,11 +178,11 @@ struct Names {
     v6: Option<(String, String)>,
     port: u16,
     router_port: u16,
-    router_uid: u32,
+    uids: Uids,
 }
 
 impl Names {
-    fn new(config: &Config, prefix6: &[u8; 6], router_uid: u32) -> Self {
+    fn new(config: &Config, prefix6: &[u8; 6], uids: Uids) -> Self {
         let lan = config.lan.address;
         let mut octets = [0; 16];
         octets[..6].copy_from_slice(prefix6);
@@ -219,7 +201,7 @@ impl Names {
                 .map(|lan6| (lan6.trunc().to_string(), virtual6.to_string())),
             port: config.lan.port,
             router_port: config.wan.router_port,
-            router_uid,
+            uids,
         }
     }
 
@@ -258,125 +240,11 @@ fn pre(names: &Names) -> Vec<String> {
     ]
 }
 
-/// Who may speak at all. A full set of sources makes its rule fall through. Who looks for an
-/// address or a router has no source yet.
-fn lan_in(names: &Names) -> Vec<String> {
-    let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
-    let flood = format!("update @flood {{ ether saddr {FLOOD} }} counter name lan_flood drop");
-    let own4 = &names.own4;
-    vec![
-        "notrack".into(),
-        format!("{nd} ip6 hoplimit 255 ip6 saddr :: accept"),
-        // Our own question, which comes back as all that is sent to everybody.
-        format!("ip saddr {own4} udp sport 68 udp dport 67 drop"),
-        format!("udp dport {{ 67, 547 }} {flood}"),
-        format!(
-            "ip saddr {{ 0.0.0.0, {} }} ip daddr {{ 255.255.255.255, {own4} }} \
-             udp sport 68 udp dport 67 accept",
-            names.net4
-        ),
-        format!(
-            "ip daddr {{ 255.255.255.255, {own4} }} udp sport 67 udp dport 68 {DHCP_ANSWERS} accept"
-        ),
-        "ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 udp dport 547 accept".into(),
-        format!(
-            "icmpv6 type nd-router-solicit ip6 hoplimit 255 ip6 saddr {{ ::, fe80::/10 }} \
-             ip6 daddr ff02::2 {SOLICITATIONS} accept"
-        ),
-        format!("ip saddr != {} counter name lan_spoof drop", names.net4),
-        format!(
-            "ip saddr {{ {} }} counter name lan_spoof drop",
-            names.not_clients
-        ),
-        format!(
-            "ip6 saddr != {} counter name lan_spoof drop",
-            names.clients6()
-        ),
-        "ip saddr @sources4 update @sources4 { ip saddr } goto lan_known".into(),
-        "ip6 saddr @sources6 update @sources6 { ip6 saddr } goto lan_known".into(),
-        format!("update @newcomers {{ ether saddr {NEW_SOURCES} }} counter name lan_flood drop"),
-        "update @sources4 { ip saddr } goto lan_known".into(),
-        "update @sources6 { ip6 saddr } goto lan_known".into(),
-        "counter name lan_spoof drop".into(),
-    ]
-}
-
-/// What those may say.
-fn lan_known(names: &Names) -> Vec<String> {
-    let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
-    let flood = format!("update @flood {{ ether saddr {FLOOD} }} counter name lan_flood drop");
-    let mut rules = vec![
-        format!("{nd} ip6 hoplimit 255 accept"),
-        format!("meta l4proto udp {flood}"),
-        format!("tcp flags & (syn | ack) == syn {flood}"),
-        format!(
-            "ip daddr {} meta l4proto tcp tproxy ip to :{} meta mark set {MARK} accept",
-            names.virtual4, names.port
-        ),
-    ];
-    if let Some((_, virtual6)) = &names.v6 {
-        let to = format!("tproxy ip6 to :{}", names.port);
-        rules.push(format!(
-            "ip6 daddr {virtual6} meta l4proto tcp {to} meta mark set {MARK} accept"
-        ));
-    }
-    let page = format!(
-        "tcp dport 80 tproxy ip to :{} meta mark set {MARK} accept",
-        names.port
-    );
-    rules.push(format!("ip daddr {} {page}", names.own4));
-    if let Some(own6) = &names.own6 {
-        let page = page.replace("tproxy ip to", "tproxy ip6 to");
-        rules.push(format!("ip6 daddr {own6} {page}"));
-    }
-    rules.extend([
-        format!("udp dport 53 tproxy to :53 meta mark set {MARK} accept"),
-        format!("tcp dport 53 tproxy to :53 meta mark set {MARK} accept"),
-        format!(
-            "ip daddr {} icmp type echo-request limit rate 50/second accept",
-            names.own4
-        ),
-        "counter name lan_refused".into(),
-        "meta l4proto tcp reject with tcp reset".into(),
-        "limit rate 200/second burst 400 packets reject with icmpx type admin-prohibited".into(),
-        "drop".into(),
-    ]);
-    rules
-}
-
-fn wan_in(names: &Names) -> Vec<String> {
-    let (v4, net4) = (&names.virtual4, &names.net4);
-    let mut rules = vec![
-        format!("ip saddr {{ {v4}, {net4} }} counter drop"),
-        format!("ip daddr {{ {v4}, {net4} }} counter drop"),
-    ];
-    if let Some((lan6, virtual6)) = &names.v6 {
-        rules.push(format!("ip6 saddr {{ {virtual6}, {lan6} }} counter drop"));
-        rules.push(format!("ip6 daddr {{ {virtual6}, {lan6} }} counter drop"));
-    }
-    rules.push("accept".into());
-    rules
-}
-
-fn input(names: &Names) -> Vec<String> {
-    let wan = &names.wan;
-    let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert }";
-    vec![
-        hook("input", "filter", "drop"),
-        "iifname lo accept".into(),
-        format!("iifname {} accept comment \"judged in lan_in\"", names.lan),
-        format!("iifname {wan} {nd} ip6 hoplimit 255 accept"),
-        format!("iifname {wan} ct state established,related accept"),
-        format!(
-            "iifname {wan} fib daddr . iif type local tcp dport {} accept",
-            names.router_port
-        ),
-        "counter drop".into(),
-    ]
-}
-
 fn forward() -> Vec<String> {
-    vec![hook("forward", "filter", "drop"), "counter drop".into()]
+    vec![
+        hook("forward", "filter", "drop"),
+        "counter name forwarded drop".into(),
+    ]
 }
 
 fn output_raw(names: &Names) -> Vec<String> {
@@ -396,160 +264,5 @@ fn output(names: &Names) -> Vec<String> {
     ]
 }
 
-/// Streams come from virtual addresses, DNS answers and refusals from whatever was asked.
-fn lan_out(names: &Names) -> Vec<String> {
-    let (virtual4, net4, clients6) = (&names.virtual4, &names.net4, names.clients6());
-    let silent = |set, key| {
-        format!(
-            "tcp flags & rst == rst update @{set} {{ {key} {RESETS} }} counter name lan_silent drop"
-        )
-    };
-    let mut rules = vec![
-        format!("ip saddr {virtual4} {}", silent("resets4", "ip daddr")),
-        format!("ip saddr {virtual4} ip daddr {net4} meta l4proto tcp accept"),
-    ];
-    if let Some((_, virtual6)) = &names.v6 {
-        rules.push(format!(
-            "ip6 saddr {virtual6} {}",
-            silent("resets6", "ip6 daddr")
-        ));
-        rules.push(format!(
-            "ip6 saddr {virtual6} ip6 daddr {clients6} meta l4proto tcp accept"
-        ));
-    }
-    let own4 = &names.own4;
-    rules.extend([
-        "icmpv6 type nd-neighbor-solicit accept".into(),
-        // The kernel's own say that this is no router; gatewayd's do not (`ra`).
-        "icmpv6 type nd-neighbor-advert @th,32,1 1 accept".into(),
-        "icmpv6 type nd-neighbor-advert drop".into(),
-        "icmpv6 type nd-router-advert ip6 saddr fe80::/10 ip6 daddr ff02::1 accept".into(),
-        "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept".into(),
-        format!("ip saddr {own4} tcp sport 80 ip daddr {net4} accept"),
-        format!("ip saddr {own4} udp sport 67 udp dport 68 accept"),
-        format!("ip saddr {own4} ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept"),
-    ]);
-    if let Some(own6) = &names.own6 {
-        rules.push(format!(
-            "ip6 saddr {own6} tcp sport 80 ip6 daddr {clients6} accept"
-        ));
-    }
-    for to in [format!("ip daddr {net4}"), format!("ip6 daddr {clients6}")] {
-        rules.push(format!("{to} udp sport 53 accept"));
-        rules.push(format!("{to} tcp sport 53 accept"));
-        rules.push(format!("{to} tcp flags & rst == rst accept"));
-    }
-    rules.extend([
-        format!("ip daddr {net4} icmp type {{ destination-unreachable, echo-reply }} accept"),
-        format!("ip6 daddr {clients6} icmpv6 type destination-unreachable accept"),
-        "counter name out_other drop".into(),
-    ]);
-    rules
-}
-
-fn wan_out(names: &Names) -> Vec<String> {
-    let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }";
-    vec![
-        "ct state established,related accept".into(),
-        format!("ct state new meta skuid {} accept", names.router_uid),
-        format!("{nd} accept"),
-        "counter name out_other drop".into(),
-    ]
-}
-
-fn egress(names: &Names, wan: &WanAddresses) -> Vec<String> {
-    let list = |own: Vec<String>, always: &[&str]| {
-        let all: Vec<_> = own
-            .into_iter()
-            .chain(always.iter().map(ToString::to_string))
-            .collect();
-        all.join(", ")
-    };
-    let own4: Vec<_> = wan.v4.iter().map(|net| net.addr().to_string()).collect();
-    let own6: Vec<_> = wan.v6.iter().map(|net| net.addr().to_string()).collect();
-    let mut rules = vec![format!(
-        "type filter hook egress device {} priority filter; policy drop;",
-        names.wan
-    )];
-    // Probes before an address is taken carry none; they tell nothing.
-    let own4 = list(own4, &["0.0.0.0"]);
-    rules.push(format!("ether type arp arp saddr ip {{ {own4} }} accept"));
-    rules.push(format!("ip saddr {{ {own4} }} accept"));
-    rules.push(format!(
-        "ip6 saddr {{ {} }} accept",
-        list(own6, &["fe80::/10", "::"])
-    ));
-    rules.push("counter".into());
-    rules
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PREFIX: [u8; 6] = [0xfc, 0x42, 0x42, 0x42, 0x42, 0x42];
-
-    fn check(name: &str, text: &str, golden: &str) {
-        assert!(
-            text == golden,
-            "{name} differs from the golden file; it is now:\n{text}"
-        );
-    }
-
-    #[test]
-    fn rules_equal_the_golden_files() {
-        let text = "[lan]\naddress6 = \"fd77:1::1/64\"";
-        let wan = WanAddresses {
-            index: 2,
-            v4: ["203.0.113.2/24".parse().unwrap()].into(),
-            v6: ["2001:db8:1::2/64".parse().unwrap()].into(),
-        };
-        let both = generate(&Config::parse(text).unwrap(), &PREFIX, 1002, &wan);
-        check("both", &both, include_str!("../../tests/golden/both.nft"));
-        let v4 = generate(&Config::default(), &PREFIX, 1002, &WanAddresses::default());
-        check("v4", &v4, include_str!("../../tests/golden/v4.nft"));
-        assert!(!v4.contains("fc42"));
-    }
-
-    #[test]
-    fn verify_wants_each_base_chain_in_its_table() {
-        let config = Config::default();
-        let good = "\
-table inet ramson {
-	chain pre {
-		type filter hook prerouting priority raw; policy drop;
-	}
-	chain in {
-		type filter hook input priority filter; policy drop;
-	}
-	chain fw {
-		type filter hook forward priority filter; policy drop;
-	}
-	chain oraw {
-		type filter hook output priority raw; policy accept;
-	}
-	chain out {
-		type filter hook output priority filter; policy drop;
-	}
-}
-table netdev ramson {
-	chain wan {
-		type filter hook egress device \"wan0\" priority filter; policy drop;
-	}
-}
-";
-        assert_eq!(verify(good, &config), Ok(()));
-        assert_eq!(
-            verify(&format!("table ip x {{\n}}\n{good}"), &config),
-            Ok(())
-        );
-        assert!(verify("", &config).is_err());
-        assert!(verify(&good.replace("netdev ramson", "netdev other"), &config).is_err());
-        for hook in ["prerouting", "input", "forward", "egress"] {
-            let n = good.find(hook).unwrap();
-            let (head, tail) = good.split_at(n);
-            let open = format!("{head}{}", tail.replacen("drop", "accept", 1));
-            assert!(verify(&open, &config).is_err(), "{hook}");
-        }
-    }
-}
+mod tests;
