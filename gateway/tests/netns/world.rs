@@ -40,6 +40,8 @@ pub struct World {
     name: String,
     pub dir: PathBuf,
     pub supervisor: Option<Child>,
+    /// Whether the supervisor takes its rules away at its end.
+    pub remove_rules: bool,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -55,6 +57,7 @@ impl World {
             name,
             dir,
             supervisor: None,
+            remove_rules: true,
         };
         for side in ["lan", "gw", "wan"] {
             ip(&format!("netns add {}", world.ns(side)));
@@ -138,7 +141,10 @@ impl World {
             .arg(config)
             .arg("--gatewayd")
             .arg(gatewayd);
-        self.supervisor = Some(command.arg("--remove-rules-on-exit").spawn().unwrap());
+        if self.remove_rules {
+            command.arg("--remove-rules-on-exit");
+        }
+        self.supervisor = Some(command.spawn().unwrap());
     }
 
     /// Asks the supervisor; empty while it is not there.

@@ -164,7 +164,8 @@ pub fn arp(config: &Config) -> String {
     let (lan, net) = (&config.lan.interface, config.lan.address.trunc());
     format!(
         "table arp ramson {{}}\ndelete table arp ramson\ntable arp ramson {{\n\
-         \tcounter lan_arp {{ }}\n\tchain in {{ type filter hook input priority filter; policy accept; \
+         \tcounter lan_arp {{ }}\n\
+         \tchain in {{ type filter hook input priority filter; policy accept; \
          iifname \"{lan}\" arp saddr ip != {{ 0.0.0.0, {net} }} counter name lan_arp drop; }}\n}}\n"
     )
 }
