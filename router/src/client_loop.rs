@@ -67,7 +67,11 @@ async fn run(
     ch: ClientLoopChannels,
     ready: oneshot::Sender<Result<(), String>>,
 ) {
-    let registry = Registry::new(ch.cmds.clone());
+    let key = match crate::entropy::rng() {
+        Ok(mut rng) => rng.array(),
+        Err(e) => return drop(ready.send(Err(e.to_string()))),
+    };
+    let registry = Registry::new(ch.cmds.clone(), key);
     let bound = listen(&config, &registry, ch.status, ch.shutdown).await;
     let failed = bound.is_err();
     if ready.send(bound).is_err() || failed {

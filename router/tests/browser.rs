@@ -74,7 +74,7 @@ fn proxy(site: impl Fn(&str) -> String + Send + 'static) -> (SocketAddr, Seen) {
             .build();
         LocalSet::new().block_on(&runtime.unwrap(), async move {
             let (tx, cmds) = channel(64);
-            let registry = Registry::new(tx);
+            let registry = Registry::new(tx, [0; 32]);
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             spawn_local(http::serve(listener, registry.clone()));
             core(cmds, registry, site, asked).await;

@@ -1,5 +1,6 @@
 //! One client stream as its socket's task sees it: an id, events in, commands out.
 
+use super::accepted::Accepted;
 use super::mailbox::Mailbox;
 use ramson_proto::router::input::{ClientCmd, ClientId};
 use ramson_proto::router::output::ClientEvent;
@@ -16,16 +17,19 @@ const STREAMS: usize = 1024;
 pub struct Registry {
     conns: Rc<RefCell<BTreeMap<u64, Mailbox>>>,
     next: Rc<Cell<u64>>,
+    accepted: Rc<RefCell<Accepted>>,
     cmds: Sender<ClientCmd>,
 }
 
 impl Registry {
-    /// An empty registry whose streams send their commands to `cmds`.
+    /// An empty registry whose streams send their commands to `cmds`; `key` is secret, and makes
+    /// the tokens of forms.
     #[must_use]
-    pub fn new(cmds: Sender<ClientCmd>) -> Self {
+    pub fn new(cmds: Sender<ClientCmd>, key: [u8; 32]) -> Self {
         Self {
             conns: Rc::default(),
             next: Rc::new(Cell::new(1)),
+            accepted: Rc::new(RefCell::new(Accepted::new(key))),
             cmds,
         }
     }
@@ -47,6 +51,28 @@ impl Registry {
             registry: self.clone(),
             closed: false,
         })
+    }
+
+    /// A new stream that is asked for, or `None` when there are too many. A name that the client
+    /// took from a link means what it took.
+    pub async fn open(&self, tag: &[u8], host: &str, port: u16) -> Option<Conn> {
+        let conn = self.register()?;
+        let known = self.accepted.borrow().get(tag, host);
+        let (id, tag) = (conn.id, tag.to_vec());
+        let host = known.map_or_else(|| host.to_owned(), |dest| dest.b32());
+        conn.send(ClientCmd::Open {
+            id,
+            tag,
+            host,
+            port,
+        })
+        .await;
+        Some(conn)
+    }
+
+    /// Names that clients took.
+    pub(super) fn accepted(&self) -> &RefCell<Accepted> {
+        &self.accepted
     }
 
     /// Hands an event to its stream; `false` when the stream has to be reset.

@@ -1,6 +1,7 @@
 //! The HTTP proxy: one request a connection, filtered, with pages that say what is happening.
 
 use super::conn::{Conn, Registry};
+use super::helper::Asker;
 use super::local::Local;
 use super::pump::exchange::{ANSWER_TIME, Exchange};
 use super::pump::{End, Filter, Pump};
@@ -8,7 +9,6 @@ use ramson_proto::client::error_page::{self, For, Page};
 use ramson_proto::client::http_head::{Head, HeadError, HeadReader, Side};
 use ramson_proto::client::http_request::{Request, RequestError, RequestKind};
 use ramson_proto::limits;
-use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::{ClientEvent, Refusal};
 use ramson_proto::wire::hash::DestHash;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 /// A browser has this long to send its request's head.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+pub(super) const HEAD_TIME: Duration = Duration::from_secs(30);
 /// A finished socket has this long to take its last page.
 const LINGER: Duration = Duration::from_secs(5);
 /// Isolation tag of everything that uses the explicit proxy.
@@ -43,7 +43,7 @@ pub async fn serve(listener: TcpListener, registry: Registry) {
         }
         let (registry, counted) = (registry.clone(), Rc::clone(&open));
         tokio::task::spawn_local(async move {
-            exchange(socket, &registry, PROXY_TAG.to_vec(), None).await;
+            exchange(socket, &registry, PROXY_TAG, None).await;
             drop(counted);
         });
     }
@@ -53,7 +53,7 @@ pub async fn serve(listener: TcpListener, registry: Registry) {
 pub async fn exchange<S: Local>(
     mut socket: S,
     registry: &Registry,
-    tag: Vec<u8>,
+    tag: &[u8],
     fixed: Option<(&str, u16)>,
 ) {
     let Some((mut request, mut rest)) = ask(&mut socket, Vec::new(), fixed).await else {
@@ -70,28 +70,44 @@ pub async fn exchange<S: Local>(
         }
     }
     let to = For::from(&request);
-    let Some(conn) = registry.register() else {
-        return answer(socket, &[], &error_page::refused(Refusal::Limit), to).await;
+    let Some(conn) = registry.open(tag, &request.host, request.port).await else {
+        let page = error_page::refused(Refusal::Limit, to.site);
+        return answer(socket, &[], &page, to).await;
     };
-    let (id, host, port) = (conn.id, request.host.clone(), request.port);
-    conn.send(ClientCmd::Open {
-        id,
-        tag,
-        host,
-        port,
-    })
-    .await;
-    let (pump, end) = match request.kind {
-        RequestKind::Tunnel => tunnel(socket, conn, rest).await,
-        _ => message(socket, conn, &request, &rest).await,
+    if request.kind == RequestKind::Tunnel {
+        let (pump, end) = tunnel(socket, conn, rest).await;
+        return conclude(pump, end, to).await;
+    }
+    let pump = Pump::new(socket, conn, Filter::Raw(Vec::new()));
+    message(pump, registry, tag, &request, &rest).await;
+}
+
+/// One request and its answer on a stream that was asked for before the client had said what it
+/// speaks; `refused` says why that stream will not open, if it is known.
+pub async fn exchange_on<S: Local>(
+    mut pump: Pump<S>,
+    registry: &Registry,
+    tag: &[u8],
+    fixed: (&str, u16),
+    refused: Option<Refusal>,
+) {
+    let early = pump.claim();
+    let Some((request, rest)) = ask(&mut pump.socket, early, Some(fixed)).await else {
+        return farewell(pump.into_socket()).await;
     };
+    pump.refused = refused;
+    message(pump, registry, tag, &request, &rest).await;
+}
+
+/// Says how an exchange ended, where that is not said yet.
+async fn conclude<S: Local>(pump: Pump<S>, end: End, to: For<'_>) {
     let page = match end {
-        End::Refused(why) => error_page::refused(why),
+        End::Refused(why) => error_page::refused(why, to.site),
         End::BadAnswer(why) => error_page::bad_answer(why),
         End::BadBody => error_page::bad_request(RequestError::Length),
         End::Silent => error_page::silent(ANSWER_TIME.as_secs()),
         End::Finished => return farewell(pump.socket).await,
-        End::Reset => return,
+        End::Reset | End::Http => return,
     };
     let unsent = pump.unsent().to_vec();
     // The stream ends before the page, which may take its time.
@@ -131,25 +147,36 @@ async fn ask<S: Local>(
     }
 }
 
+/// A request on its stream, and its answer.
 async fn message<S: Local>(
-    socket: S,
-    conn: Conn,
+    mut pump: Pump<S>,
+    registry: &Registry,
+    tag: &[u8],
     request: &Request,
     rest: &[u8],
-) -> (Pump<S>, End) {
-    let mut pump = Pump::new(socket, conn, Filter::Raw(Vec::new()));
-    let dest = match resolved(&mut pump).await {
-        Ok(dest) => dest,
-        Err(end) => return (pump, end),
+) {
+    let to = For::from(request);
+    let found = resolved(&mut pump).await;
+    let accepted = registry.accepted();
+    let asker = Asker { accepted, tag };
+    let page = asker.judge(&mut pump.socket, request, &found, rest).await;
+    if let Some(page) = page {
+        return answer(pump.into_socket(), &[], &page, to).await;
+    }
+    let end = match (found, pump.lacks) {
+        (Err(end), _) => end,
+        (Ok(_), Some(lacks)) => End::Refused(Refusal::NotReady(lacks)),
+        (Ok(dest), None) => {
+            let (head, asked) = request.to_send(&dest.b32());
+            pump.pending = head;
+            pump.filter(Filter::Http(Box::new(Exchange::new(request.kind, asked))));
+            match pump.upload(rest) {
+                Ok(()) => pump.run().await,
+                Err(end) => end,
+            }
+        }
     };
-    let (head, asked) = request.to_send(&dest.b32());
-    pump.pending = head;
-    pump.filter(Filter::Http(Box::new(Exchange::new(request.kind, asked))));
-    let end = match pump.upload(rest) {
-        Ok(()) => pump.run().await,
-        Err(end) => end,
-    };
-    (pump, end)
+    conclude(pump, end, to).await;
 }
 
 /// A CONNECT: after the greeting all bytes are the client's own, and no page may come among them.
@@ -162,9 +189,16 @@ async fn tunnel<S: Local>(socket: S, conn: Conn, rest: Vec<u8>) -> (Pump<S>, End
 
 /// Waits until the name of the stream is resolved.
 async fn resolved<S: Local>(pump: &mut Pump<S>) -> Result<DestHash, End> {
+    if let Some(why) = pump.refused {
+        return Err(End::Refused(why));
+    }
     loop {
+        if let Some(dest) = pump.dest {
+            return Ok(dest);
+        }
         match pump.conn.event(true).await {
-            Some(ClientEvent::Resolved { dest, .. }) => return Ok(dest),
+            Some(ClientEvent::Resolved { dest, .. }) => pump.dest = Some(dest),
+            Some(ClientEvent::NotReady { readiness, .. }) => pump.lacks = Some(readiness),
             Some(ClientEvent::Credit { n, .. }) => pump.grant(n),
             Some(ClientEvent::Refused { why, .. }) => return Err(End::Refused(why)),
             Some(ClientEvent::Reset { .. }) => return Err(End::Refused(Refusal::NoAnswer)),

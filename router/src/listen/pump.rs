@@ -5,15 +5,18 @@
 
 mod out;
 
+pub mod detect;
 pub mod exchange;
 
 use super::conn::Conn;
 use super::local::Local;
+use detect::Detect;
 use exchange::Exchange;
 use out::{Moved, Out, moved};
 use ramson_proto::client::http_response::AnswerError;
 use ramson_proto::router::input::ClientCmd;
-use ramson_proto::router::output::{ClientEvent, Refusal};
+use ramson_proto::router::output::{ClientEvent, Readiness, Refusal};
+use ramson_proto::wire::hash::DestHash;
 use std::io;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -38,6 +41,8 @@ pub enum End {
     BadBody,
     /// The remote took the request and did not begin to answer.
     Silent,
+    /// The client asks by HTTP; nothing of it has gone out.
+    Http,
     /// Reset by the remote, the core or the socket.
     Reset,
 }
@@ -46,6 +51,8 @@ pub enum End {
 pub enum Filter {
     /// Bytes pass; these are written first, as soon as the stream is open.
     Raw(Vec<u8>),
+    /// The client's first bytes decide.
+    Detect(Box<Detect>),
     /// One request and its answer.
     Http(Box<Exchange>),
 }
@@ -58,11 +65,19 @@ pub struct Pump<S> {
     pub conn: Conn,
     /// Bytes for the stream that came before the pump or wait for credit.
     pub pending: Vec<u8>,
+    /// What the stream's name is resolved to.
+    pub dest: Option<DestHash>,
+    /// What the router lacks while the stream is not open.
+    pub lacks: Option<Readiness>,
+    /// Why the stream will not open.
+    pub refused: Option<Refusal>,
     filter: Filter,
     out: Out,
     /// Bytes of the remote that are in `out` or went before it; told when `out` is written.
     owed: usize,
     credit: usize,
+    /// The stream is open.
+    opened: bool,
     /// Something of the remote reached the socket.
     answered: bool,
     local_done: bool,
@@ -78,10 +93,14 @@ impl<S: Local> Pump<S> {
             socket,
             conn,
             pending: Vec::new(),
+            dest: None,
+            lacks: None,
+            refused: None,
             filter,
             out: Out::default(),
             owed: 0,
             credit: 0,
+            opened: false,
             answered: false,
             local_done: false,
             remote_done: false,
@@ -92,6 +111,9 @@ impl<S: Local> Pump<S> {
     /// Puts a filter between socket and stream before the pump runs.
     pub fn filter(&mut self, filter: Filter) {
         self.filter = filter;
+        if self.opened {
+            self.filter.opened();
+        }
     }
 
     /// Gives the stream up.
@@ -138,7 +160,7 @@ impl<S: Local> Pump<S> {
                     self.on_moved(moved, &chunk).await
                 }
                 _ = watch.tick() => self.out.is_stalled().then_some(End::Reset),
-                () = until(limit) => self.filter.overdue(),
+                () = until(limit) => self.overdue(),
             };
             if let Some(end) = end {
                 break end;
@@ -168,7 +190,12 @@ impl<S: Local> Pump<S> {
                 self.filter.moved();
                 self.consumed().await;
             }
-            Ok(Moved::Read(0)) => self.finish_local().await,
+            // Bytes that were held go first; the end is read again behind them.
+            Ok(Moved::Read(0)) => {
+                if !self.pass() {
+                    self.finish_local().await;
+                }
+            }
             Ok(Moved::Read(n)) => {
                 let bytes = chunk.get(..n).unwrap_or_default();
                 return self.upload(bytes).err();
@@ -182,6 +209,7 @@ impl<S: Local> Pump<S> {
     pub fn upload(&mut self, bytes: &[u8]) -> Result<(), End> {
         match &mut self.filter {
             Filter::Raw(_) => self.pending.extend_from_slice(bytes),
+            Filter::Detect(_) => return self.judge(bytes),
             Filter::Http(exchange) => {
                 if exchange.upload(bytes, &mut self.pending).is_err() {
                     let late = exchange.answers.has_begun();
@@ -211,10 +239,12 @@ impl<S: Local> Pump<S> {
             Some(ClientEvent::Credit { n, .. }) => self.credit += n,
             Some(ClientEvent::NotReady { readiness, .. }) => {
                 // Other protocols have no pages: their clients wait.
+                self.lacks = Some(readiness);
                 let page = matches!(self.filter, Filter::Http(_)) && !self.answered;
                 return page.then_some(End::Refused(Refusal::NotReady(readiness)));
             }
             Some(ClientEvent::Opened { .. }) => {
+                (self.opened, self.lacks) = (true, None);
                 self.filter.opened();
                 return self.greet().await;
             }
@@ -244,17 +274,19 @@ impl<S: Local> Pump<S> {
             Some(ClientEvent::Refused { .. } | ClientEvent::Reset { .. }) | None => {
                 return Some(End::Reset);
             }
-            Some(ClientEvent::Resolved { .. } | ClientEvent::Incoming { .. }) => {}
+            Some(ClientEvent::Resolved { dest, .. }) => self.dest = Some(dest),
+            Some(ClientEvent::Incoming { .. }) => {}
         }
         None
     }
 
     /// Writes what comes before the first byte.
-    async fn greet(&mut self) -> Option<End> {
-        let Filter::Raw(greeting) = &mut self.filter else {
-            return None;
+    pub async fn greet(&mut self) -> Option<End> {
+        let greeting = match &mut self.filter {
+            Filter::Raw(greeting) => std::mem::take(greeting),
+            Filter::Detect(detect) => std::mem::take(&mut detect.greeting),
+            Filter::Http(_) => return None,
         };
-        let greeting = std::mem::take(greeting);
         if greeting.is_empty() {
             return None;
         }
@@ -265,6 +297,9 @@ impl<S: Local> Pump<S> {
 
     /// What is no response stays here: unfiltered, it could make the browser do anything.
     fn deliver(&mut self, bytes: &[u8]) -> Option<End> {
+        if let Filter::Detect(detect) = &mut self.filter {
+            detect.spoken = true;
+        }
         let Filter::Http(exchange) = &mut self.filter else {
             self.answered = true;
             self.out.put(bytes);
@@ -311,6 +346,9 @@ impl<S: Local> Pump<S> {
             self.remote_done = true;
             self.end_exchange();
             return None;
+        }
+        if let Filter::Detect(detect) = &mut self.filter {
+            detect.spoken = true;
         }
         self.remote_done = true;
         self.out.close();

@@ -4,9 +4,9 @@ use super::chunked::Chunked;
 use super::conn::Registry;
 use super::http;
 use super::local::Local as _;
+use super::pump::detect::Detect;
 use super::pump::{End, Filter, Pump};
 use ramson_ipc::{Answer, FRAME_MAX, Kind, Open, Reason};
-use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::Refusal;
 use std::rc::Rc;
 use std::time::Duration;
@@ -57,32 +57,51 @@ async fn stream(mut socket: UnixStream, registry: Registry) {
         Kind::Http => {
             if answer(&mut socket, Answer::Opened).await {
                 let (socket, fixed) = (Chunked::new(socket, rest), (open.name.as_str(), open.port));
-                http::exchange(socket, &registry, open.tag, Some(fixed)).await;
+                http::exchange(socket, &registry, &open.tag, Some(fixed)).await;
             }
         }
-        Kind::Raw => raw(socket, &registry, open, rest).await,
+        Kind::Raw => raw(socket, &registry, &open, rest).await,
+        Kind::Detect => detect(socket, &registry, &open, rest).await,
     }
 }
 
-async fn raw(socket: UnixStream, registry: &Registry, open: Open, rest: Vec<u8>) {
-    let Some(conn) = registry.register() else {
+async fn raw(socket: UnixStream, registry: &Registry, open: &Open, rest: Vec<u8>) {
+    let Some(conn) = registry.open(&open.tag, &open.name, open.port).await else {
         return refuse(socket, Reason::Limit).await;
     };
-    let (id, tag, host, port) = (conn.id, open.tag, open.name, open.port);
-    conn.send(ClientCmd::Open {
-        id,
-        tag,
-        host,
-        port,
-    })
-    .await;
-    let opened = Answer::Opened.encode().unwrap_or_default();
-    let mut pump = Pump::new(Chunked::new(socket, rest), conn, Filter::Raw(opened));
+    let mut pump = Pump::new(Chunked::new(socket, rest), conn, Filter::Raw(opened()));
     if let End::Refused(why) = pump.run().await {
-        let frame = Answer::Refused(reason(why)).encode().unwrap_or_default();
-        // A client that is gone needs no reason.
-        let _ = pump.socket.write_plain(&frame).await;
+        refuse_in(&mut pump, why).await;
     }
+}
+
+async fn detect(socket: UnixStream, registry: &Registry, open: &Open, rest: Vec<u8>) {
+    let Some(conn) = registry.open(&open.tag, &open.name, open.port).await else {
+        return refuse(socket, Reason::Limit).await;
+    };
+    let filter = Filter::Detect(Box::new(Detect::new(opened())));
+    let mut pump = Pump::new(Chunked::new(socket, rest), conn, filter);
+    let refused = match pump.run().await {
+        End::Http => None,
+        End::Refused(why) if pump.asks_late().await => Some(why),
+        End::Refused(why) => return refuse_in(&mut pump, why).await,
+        _ => return,
+    };
+    if pump.greet().await.is_none() {
+        let fixed = (open.name.as_str(), open.port);
+        http::exchange_on(pump, registry, &open.tag, fixed, refused).await;
+    }
+}
+
+fn opened() -> Vec<u8> {
+    Answer::Opened.encode().unwrap_or_default()
+}
+
+/// Refuses a stream of which the client has heard nothing yet.
+async fn refuse_in(pump: &mut Pump<Chunked<UnixStream>>, why: Refusal) {
+    let frame = Answer::Refused(reason(why)).encode().unwrap_or_default();
+    // A client that is gone needs no reason.
+    let _ = pump.socket.write_plain(&frame).await;
 }
 
 async fn refuse(mut socket: UnixStream, reason: Reason) {
@@ -118,7 +137,7 @@ const fn reason(why: Refusal) -> Reason {
         Refusal::UnknownName => Reason::UnknownName,
         Refusal::NotReady(_) => Reason::NotReady,
         Refusal::NoLeaseSet => Reason::NoLeaseSet,
-        Refusal::Unusable => Reason::Unusable,
+        Refusal::Encrypted | Refusal::Unusable => Reason::Unusable,
         Refusal::NoAnswer => Reason::NoAnswer,
         Refusal::Rejected | Refusal::Empty => Reason::Rejected,
         Refusal::Limit => Reason::Limit,
@@ -127,37 +146,4 @@ const fn reason(why: Refusal) -> Reason {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(flavor = "local")]
-    async fn connections_are_bounded_and_come_back() {
-        let name = format!("ramson-stream-{}.sock", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let listener = UnixListener::bind(&path).unwrap();
-        let (cmds, _core) = tokio::sync::mpsc::channel(1);
-        let own = nix::unistd::geteuid().as_raw();
-        let registry = Registry::new(cmds);
-        tokio::task::spawn_local(serve_at_most(2, listener, registry, vec![own]));
-        let connect = async || UnixStream::connect(&path).await.unwrap();
-        // One that says nothing waits for its frame; the third is closed at once.
-        let mut held = vec![connect().await, connect().await];
-        let closed = async |mut s: UnixStream| {
-            let read = timeout(Duration::from_secs(2), s.read_u8()).await;
-            read.is_ok_and(|byte| byte.is_err())
-        };
-        assert!(closed(connect().await).await);
-        drop(held.pop());
-        let mut again = false;
-        for _ in 0..100 {
-            let mut s = connect().await;
-            let read = timeout(Duration::from_millis(100), s.read_u8()).await;
-            again = read.is_err();
-            if again {
-                break;
-            }
-        }
-        assert!(again, "a place that was given back is not used");
-        std::fs::remove_file(&path).unwrap();
-    }
-}
+mod tests;

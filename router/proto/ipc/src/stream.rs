@@ -17,6 +17,10 @@ pub enum Kind {
     /// The router's HTTP filter stands in between and writes error pages; such a stream is
     /// [`Answer::Opened`] at once, for failures are told inside it.
     Http,
+    /// The stream is opened at once, and the client's first bytes decide: a request of HTTP goes
+    /// through the filter as with [`Kind::Http`], everything else passes as with [`Kind::Raw`].
+    /// The client's bytes are wanted before the [`Answer`].
+    Detect,
 }
 
 /// The request to open one stream.
@@ -106,6 +110,7 @@ impl Open {
         body.push(match self.kind {
             Kind::Raw => 0,
             Kind::Http => 1,
+            Kind::Detect => 2,
         });
         body.extend(self.port.to_be_bytes());
         body.push(tag_len);
@@ -128,6 +133,7 @@ impl Open {
         let kind = match fields.u8("kind")? {
             0 => Kind::Raw,
             1 => Kind::Http,
+            2 => Kind::Detect,
             _ => return Err(FrameError::Value("kind")),
         };
         let port = fields.u16("port")?;

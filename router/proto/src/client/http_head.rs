@@ -259,7 +259,7 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-const fn is_token_byte(c: u8) -> bool {
+pub(super) const fn is_token_byte(c: u8) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(
             c,

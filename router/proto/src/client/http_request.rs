@@ -144,6 +144,25 @@ impl Request {
         &self.shown
     }
 
+    /// The path and query that it asks for.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.path
+    }
+
+    /// How many bytes of a form follow, if this sends one.
+    #[must_use]
+    pub fn form_len(&self) -> Option<usize> {
+        let kind = self.head.get("content-type")?.split(';').next()?;
+        let form = kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+        match self.kind {
+            RequestKind::Message(Framing::Length(n)) if form && self.method == "POST" => {
+                usize::try_from(n).ok()
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the answer has no body whatever it says.
     #[must_use]
     pub fn is_head(&self) -> bool {

@@ -147,7 +147,7 @@ impl From<NameError> for crate::router::output::Refusal {
         match e {
             NameError::Bad => Self::BadName,
             NameError::Unknown => Self::UnknownName,
-            NameError::Encrypted => Self::Unusable,
+            NameError::Encrypted => Self::Encrypted,
         }
     }
 }

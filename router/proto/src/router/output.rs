@@ -101,6 +101,9 @@ pub enum Refusal {
     NotReady(Readiness),
     /// The network has no LeaseSet of the destination.
     NoLeaseSet,
+    /// The name is one of an encrypted LeaseSet, which takes a key that this router has no place
+    /// for.
+    Encrypted,
     /// The LeaseSet has no key or lease that can be used.
     Unusable,
     /// There was a LeaseSet, but no answer.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::listen::chunked::Chunked;
-use ramson_proto::router::input::ClientId;
+use ramson_proto::router::input::{ClientCmd, ClientId};
 use ramson_proto::router::output::{Missing, Readiness};
 use std::io;
 use tokio::io::duplex;
@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 /// A core that the test plays, and the registry of its streams.
 fn core() -> (Receiver<ClientCmd>, Registry) {
     let (tx, cmds) = channel(64);
-    (cmds, Registry::new(tx))
+    (cmds, Registry::new(tx, [0; 32]))
 }
 
 fn local(test: impl Future<Output = ()>) {
@@ -57,7 +57,7 @@ fn page(request: &str, fixed: Option<(&str, u16)>, why: Refusal, resolved: bool)
                 }
             }
         };
-        let serve = exchange(Plain(ours), &registry, b"t".to_vec(), fixed);
+        let serve = exchange(Plain(ours), &registry, b"t", fixed);
         tokio::select! {
             _ = async { tokio::join!(serve, read) } => {}
             () = refuse => {}
@@ -185,7 +185,7 @@ fn seen(request: &str, fixed: Option<(&str, u16)>) -> Vec<u8> {
         client.write_all(request.as_bytes()).await.unwrap();
         client.flush().await.unwrap();
         let socket = Chunked::new(ours, Vec::new());
-        let serve = exchange(socket, &registry, b"t".to_vec(), fixed);
+        let serve = exchange(socket, &registry, b"t", fixed);
         let core = async {
             resolve(&mut cmds, &registry).await;
             let Some(ClientCmd::Data { bytes, .. }) = cmds.recv().await else {
@@ -315,12 +315,7 @@ fn exchanged(request: &str, fixed: Option<(&str, u16)>, answer: &[u8]) -> (Strin
         let mut client = Chunked::new(client, Vec::new());
         client.write_all(request.as_bytes()).await.unwrap();
         client.flush().await.unwrap();
-        let serve = exchange(
-            Chunked::new(ours, Vec::new()),
-            &registry,
-            b"t".to_vec(),
-            fixed,
-        );
+        let serve = exchange(Chunked::new(ours, Vec::new()), &registry, b"t", fixed);
         let core = async {
             let (id, _) = resolve(&mut cmds, &registry).await;
             let Some(ClientCmd::Data { bytes, .. }) = cmds.recv().await else {
@@ -372,7 +367,7 @@ fn both_ways_to_a_site_filter_both_directions_alike() {
 fn a_web_server_that_is_down_has_its_own_page() {
     let (_, got) = exchanged(GET, None, b"");
     assert!(got.starts_with("HTTP/1.1 502 "), "{got}");
-    assert!(got.contains("web server is down") && got.contains("<dd>site.i2p</dd>"));
+    assert!(got.contains("web server is down") && got.contains("<p class=\"about\">site.i2p</p>"));
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Filter {
     /// Whether bytes of the client have a place to go to.
     pub fn reads(&self) -> bool {
         match self {
-            Self::Raw(_) => true,
+            Self::Raw(_) | Self::Detect(_) => true,
             Self::Http(x) => !matches!(&x.upload, Upload::Held(held) if !held.is_empty()),
         }
     }
@@ -99,7 +99,11 @@ impl Filter {
 
     /// When patience ends; other protocols may be silent as long as they like.
     pub fn deadline(&self) -> Option<Instant> {
-        let Self::Http(x) = self else { return None };
+        let x = match self {
+            Self::Raw(_) => return None,
+            Self::Detect(detect) => return detect.deadline(),
+            Self::Http(x) => x,
+        };
         // Until then the core knows whether anything is to be expected.
         let time = match (x.answers.is_complete(), x.answers.has_begun()) {
             (true, _) => LAST,
@@ -112,7 +116,11 @@ impl Filter {
 
     /// What the end of patience means.
     pub fn overdue(&self) -> Option<End> {
-        let Self::Http(x) = self else { return None };
+        let x = match self {
+            Self::Raw(_) => return None,
+            Self::Detect(_) => return Some(End::Reset),
+            Self::Http(x) => x,
+        };
         Some(match (x.answers.is_complete(), x.answers.has_begun()) {
             (true, _) => End::Finished,
             (false, true) => End::Reset,

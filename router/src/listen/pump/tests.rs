@@ -41,7 +41,7 @@ type Side = (Chunked<DuplexStream>, JoinHandle<End>);
 impl Core {
     fn new() -> Self {
         let (tx, cmds) = channel(16);
-        let registry = Registry::new(tx);
+        let registry = Registry::new(tx, [0; 32]);
         Self { cmds, registry }
     }
 
