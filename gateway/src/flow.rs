@@ -2,25 +2,27 @@
 //!
 //! Anything but an end that was said becomes a reset on the other side, so that a cut transfer
 //! never looks complete and an abandoned one does not go on. Back-pressure is the sockets' own:
-//! each direction holds one fixed buffer.
+//! each direction holds one fixed buffer, and what the kernel may hold is in [`buffers`].
+
+pub mod buffers;
 
 use crate::counters::{Count, Counters};
-use crate::router_client::{OpenError, Opened, RouterClient};
+use crate::router_client::{Answers, OpenError, RouterClient};
 use nix::sys::socket::{setsockopt, sockopt};
 use ramson_ipc::{CHUNK_END, CHUNK_HEAD_LEN, Chunks, Kind, Open, chunk_head};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::{TcpStream, tcp, unix};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio::sync::watch;
 
 /// Buffer of one direction, bytes.
-const BUFFER: usize = 16 * 1024;
+pub const BUFFER: usize = 8 * 1024;
 
 /// How long a client may keep its half open in silence after the site has closed the other.
 const LINGER: Duration = Duration::from_secs(60);
 
-/// The port whose streams go through the router's HTTP filter.
+/// The port whose streams are HTTP whatever they begin with.
 const HTTP_PORT: u16 = 80;
 
 /// Keep-alive on the LAN: a client that vanished is noticed within four minutes.
@@ -32,7 +34,7 @@ pub fn request(tag: [u8; 16], name: String, port: u16) -> Open {
     let kind = if port == HTTP_PORT {
         Kind::Http
     } else {
-        Kind::Raw
+        Kind::Detect
     };
     Open {
         tag: tag.to_vec(),
@@ -55,18 +57,29 @@ pub async fn run(
     let _ = keep_alive(&lan);
     // Whatever becomes of this process: without an orderly end the client sees a reset.
     reset(&lan);
-    let opened = tokio::select! {
-        opened = router.open(&open) => opened,
-        () = gone(&lan) => return,
+    buffers::bound_stream(&lan);
+    let ended = match router.ask(&open).await {
+        Ok(stream) => pump(&mut lan, stream, counters, touch).await,
+        Err(why) => Err(Cut::Unopened(why)),
     };
-    match opened {
-        Ok(opened) => {
-            counters.add(Count::Opened);
-            if pump(&mut lan, opened, touch).await.is_ok() {
-                orderly(&lan);
-            }
-        }
-        Err(why) => counters.add(reason(&why)),
+    match ended {
+        Ok(()) => orderly(&lan),
+        Err(Cut::Unopened(why)) => counters.add(reason(&why)),
+        Err(Cut::Broken) => {}
+    }
+}
+
+/// Why a flow ends without an end that was said.
+enum Cut {
+    /// There is no stream.
+    Unopened(OpenError),
+    /// One side reset it, or broke off.
+    Broken,
+}
+
+impl From<io::Error> for Cut {
+    fn from(_: io::Error) -> Self {
+        Self::Broken
     }
 }
 
@@ -103,19 +116,26 @@ fn keep_alive(lan: &TcpStream) -> nix::Result<()> {
     setsockopt(lan, sockopt::TcpKeepCount, &count)
 }
 
-/// Returns when the client has reset the connection.
-async fn gone(lan: &TcpStream) {
-    // An error of `ready` means the same.
-    let _ = lan.ready(Interest::ERROR).await;
-}
-
-async fn pump(lan: &mut TcpStream, opened: Opened, touch: &dyn Fn()) -> io::Result<()> {
+/// Both directions. The client's bytes go to the router before there is an answer: they may be
+/// what the router needs to know which page to answer with.
+async fn pump(
+    lan: &mut TcpStream,
+    mut stream: UnixStream,
+    counters: &Counters,
+    touch: &dyn Fn(),
+) -> Result<(), Cut> {
     let (lan_read, lan_write) = lan.split();
-    let mut stream = opened.stream;
-    let (router_read, router_write) = stream.split();
+    let (mut router_read, router_write) = stream.split();
     let (ended, end) = watch::channel(false);
-    let down = down(opened.first, router_read, lan_write, ended, touch);
-    let up = up(lan_read, router_write, end, touch);
+    let down = async {
+        let mut answers = Answers::default();
+        let first = answers.wait(&mut router_read).await;
+        let first = first.map_err(Cut::Unopened)?;
+        counters.add(Count::Opened);
+        down(first, router_read, lan_write, ended, touch).await?;
+        Ok(())
+    };
+    let up = async { Ok(up(lan_read, router_write, end, touch).await?) };
     tokio::try_join!(down, up).map(|_| ())
 }
 
@@ -133,7 +153,7 @@ async fn down(
         let bytes = buf.get_mut(..filled).unwrap_or_default();
         let n = chunks.strip(bytes).map_err(io::Error::other)?;
         touch();
-        to.write_all(bytes.get(..n).unwrap_or_default()).await?;
+        buffers::write_all(to.as_ref(), bytes.get(..n).unwrap_or_default()).await?;
         if chunks.is_ended() {
             break;
         }
@@ -171,7 +191,13 @@ async fn up(
             *place = head;
         }
         let chunk = buf.get(..CHUNK_HEAD_LEN + n).unwrap_or_default();
-        taken = taken && to.write_all(chunk).await.is_ok();
+        if taken {
+            taken = tokio::select! {
+                written = to.write_all(chunk) => written.is_ok(),
+                // A client that resets meanwhile frees the router.
+                _ = from.ready(Interest::ERROR) => return Err(io::ErrorKind::ConnectionReset.into()),
+            };
+        }
     }
     if taken {
         // The router may have closed altogether meanwhile.

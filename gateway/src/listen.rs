@@ -87,6 +87,7 @@ impl Gate {
     /// # Errors
     /// The listener is unusable.
     pub async fn serve(self: Rc<Self>, listener: TcpListener) -> io::Result<()> {
+        flow::buffers::bound_listener(&listener);
         loop {
             let Some((lan, from)) = accept(&listener).await? else {
                 continue;

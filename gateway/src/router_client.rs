@@ -1,12 +1,13 @@
 //! The way to the router: one connection to `stream.sock` for each stream. No connection is kept
 //! or retried; a router that is gone refuses everything until it is back.
 
+use crate::flow::buffers;
 use ramson_ipc::{Answer, FRAME_MAX, Open, Reason};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// How long the router may take to open a stream; its own limits are shorter.
@@ -50,14 +51,6 @@ impl From<io::Error> for OpenError {
     }
 }
 
-/// An open stream and the bytes that came right behind the answer.
-pub struct Opened {
-    /// Chunks from here on, in both directions.
-    pub stream: UnixStream,
-    /// Chunks to be delivered before anything else.
-    pub first: Vec<u8>,
-}
-
 impl RouterClient {
     /// `path` is that of `stream.sock`.
     #[must_use]
@@ -65,42 +58,53 @@ impl RouterClient {
         Self { path }
     }
 
-    /// Asks for a stream and waits for the answer.
+    /// Asks for a stream. Its answer comes on the connection, see [`Answers`]; chunks may be sent
+    /// before it.
     ///
     /// # Errors
-    /// There is none; the connection is closed.
-    pub async fn open(&self, open: &Open) -> Result<Opened, OpenError> {
+    /// The router is not there, or the name cannot be one.
+    pub async fn ask(&self, open: &Open) -> Result<UnixStream, OpenError> {
         let frame = open
             .encode()
             .map_err(|_| OpenError::Refused(Reason::BadName))?;
-        let exchange = async {
-            let mut stream = UnixStream::connect(&self.path).await?;
-            stream.write_all(&frame).await?;
-            read_answer(stream).await
-        };
-        tokio::time::timeout(ANSWER_TIMEOUT, exchange)
-            .await
-            .unwrap_or(Err(OpenError::Timeout))
+        let mut stream = UnixStream::connect(&self.path).await?;
+        buffers::bound_unix(&stream);
+        stream.write_all(&frame).await?;
+        Ok(stream)
     }
 }
 
-async fn read_answer(mut stream: UnixStream) -> Result<Opened, OpenError> {
-    let mut buf = Vec::with_capacity(FRAME_MAX);
-    loop {
-        if stream.read_buf(&mut buf).await? == 0 {
-            return Err(OpenError::Gone(io::ErrorKind::UnexpectedEof.into()));
-        }
-        match Answer::decode(&buf) {
-            Err(_) => return Err(OpenError::Protocol),
-            Ok(Some((Answer::Refused(reason), _))) => return Err(OpenError::Refused(reason)),
-            Ok(Some((Answer::Opened, n))) => {
-                return Ok(Opened {
-                    stream,
-                    first: buf.split_off(n),
-                });
+/// Reads the answer to one request.
+#[derive(Debug, Default)]
+pub struct Answers(Vec<u8>);
+
+impl Answers {
+    /// Waits for the stream to be open: the bytes of chunks that came right behind the answer.
+    ///
+    /// # Errors
+    /// There is no stream.
+    pub async fn wait(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> Result<Vec<u8>, OpenError> {
+        tokio::time::timeout(ANSWER_TIMEOUT, self.read(from))
+            .await
+            .unwrap_or(Err(OpenError::Timeout))
+    }
+
+    async fn read(&mut self, from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, OpenError> {
+        let buf = &mut self.0;
+        loop {
+            match Answer::decode(buf) {
+                Err(_) => return Err(OpenError::Protocol),
+                Ok(Some((Answer::Refused(reason), _))) => return Err(OpenError::Refused(reason)),
+                Ok(Some((Answer::Opened, n))) => return Ok(buf.split_off(n)),
+                Ok(None) if buf.len() >= FRAME_MAX => return Err(OpenError::Protocol),
+                Ok(None) => {}
             }
-            Ok(None) if buf.len() >= FRAME_MAX => return Err(OpenError::Protocol),
-            Ok(None) => {}
+            if from.read_buf(buf).await? == 0 {
+                return Err(OpenError::Gone(io::ErrorKind::UnexpectedEof.into()));
+            }
         }
     }
 }

@@ -166,7 +166,8 @@ fn cut_streams(router: &FakeRouter) {
     }
 }
 
-/// Both families of one client are the same client to the router; only port 80 is filtered.
+/// Both families of one client are the same client to the router; on other ports than 80 it looks
+/// itself whether HTTP is spoken.
 fn isolation(router: &FakeRouter) {
     let opens = router.opens.lock().unwrap();
     assert!(
@@ -176,6 +177,7 @@ fn isolation(router: &FakeRouter) {
     );
     for open in opens.iter() {
         let http = open.kind == ramson_ipc::Kind::Http;
+        assert!(http || open.kind == ramson_ipc::Kind::Detect);
         assert_eq!(http, open.port == 80);
         assert_eq!(open.name == "foo.i2p", http);
     }

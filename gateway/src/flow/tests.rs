@@ -31,7 +31,8 @@ impl Fake {
         let (mut stream, _) = self.listener.as_ref().unwrap().accept().await.unwrap();
         let mut buf = Vec::new();
         let open = loop {
-            stream.read_buf(&mut buf).await.unwrap();
+            // The client's bytes follow at once.
+            buf.push(stream.read_u8().await.unwrap());
             if let Some((open, n)) = Open::decode(&buf).unwrap() {
                 assert_eq!(n, buf.len());
                 break open;
@@ -136,7 +137,7 @@ async fn a_half_closed_client_still_gets_its_answer() {
     client.write_all(b"question").await.unwrap();
     client.shutdown().await.unwrap();
     let (open, mut stream) = fake.accept(Answer::Opened, b"").await;
-    assert_eq!(open.kind, Kind::Raw);
+    assert_eq!(open.kind, Kind::Detect);
     let (got, true) = read_chunks(&mut stream).await else {
         panic!("cut")
     };
@@ -273,4 +274,41 @@ async fn each_way_of_the_router_to_refuse_is_counted_apart() {
         let counters = refused(&fake, say(&fake, bytes)).await;
         assert_eq!((counters.get(count), counters.sum()), (1, 1), "{count:?}");
     }
+}
+
+#[tokio::test(flavor = "local")]
+async fn what_the_client_says_does_not_wait_for_the_answer() {
+    let fake = Fake::new();
+    let (mut client, flow) = client(&fake, 8080).await;
+    client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let (mut stream, _) = fake.listener.as_ref().unwrap().accept().await.unwrap();
+    let mut buf = Vec::new();
+    while !buf.ends_with(b"HTTP/1.1\r\n") {
+        stream.read_buf(&mut buf).await.unwrap();
+    }
+    let (open, n) = Open::decode(&buf).unwrap().unwrap();
+    assert_eq!((open.kind, buf.len() - n), (Kind::Detect, 18));
+    let answer = Answer::Opened.encode().unwrap();
+    stream.write_all(&answer).await.unwrap();
+    stream.write_all(&chunk(b"page")).await.unwrap();
+    stream.write_all(&CHUNK_END).await.unwrap();
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, b"page");
+    drop(client);
+    flow.await.unwrap();
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_client_that_resets_frees_a_router_that_takes_nothing() {
+    let fake = Fake::new();
+    let (mut client, flow) = client(&fake, 7).await;
+    let (stream, _) = fake.listener.as_ref().unwrap().accept().await.unwrap();
+    let fill = async { while client.write_all(&[7; 4096]).await.is_ok() {} };
+    let _ = tokio::time::timeout(Duration::from_millis(300), fill).await;
+    client.set_zero_linger().unwrap();
+    drop(client);
+    let ended = tokio::time::timeout(Duration::from_secs(5), flow).await;
+    ended.unwrap().unwrap();
+    drop(stream);
 }

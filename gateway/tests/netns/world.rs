@@ -2,7 +2,9 @@
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, setsockopt, socket, sockopt,
+};
 use nix::unistd::Pid;
 use ramson_ipc::{Answer, CHUNK_END, Chunks, Open, Reason, chunk_head};
 use std::fs::{self, File, Permissions};
@@ -239,7 +241,8 @@ pub fn wait_for<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Answers `Open` frames: `bad.i2p` is refused, `echo.i2p` echoes, `cut.i2p` sends half of
-/// [`site`] and closes without an end, `long.i2p` sends as long as it is read, all others send
+/// [`site`] and closes without an end, `long.i2p` sends as long as it is read, `still.i2p` takes
+/// nothing for a minute, all others send
 /// [`site`] after five bytes, say the end and close.
 pub struct FakeRouter {
     pub opens: Arc<Mutex<Vec<Open>>>,
@@ -268,6 +271,12 @@ impl FakeRouter {
                     return;
                 }
                 let (opens, cuts) = (Arc::clone(&opens), Arc::clone(&cuts));
+                // As the router does.
+                let size = ramson_gateway::flow::buffers::UNIX_SEND;
+                let bounded = stream
+                    .as_ref()
+                    .map(|s| setsockopt(s, sockopt::SndBuf, &size));
+                bounded.unwrap().unwrap();
                 std::thread::spawn(move || {
                     let whole = serve(stream.unwrap(), &opens);
                     cuts.fetch_add(u32::from(whole.is_none()), Ordering::Relaxed);
@@ -321,6 +330,7 @@ fn serve(mut stream: UnixStream, opens: &Mutex<Vec<Open>>) -> Option<()> {
     match name.as_str() {
         "echo.i2p" => send(&mut stream, &got)?,
         "cut.i2p" => return send(&mut stream, &site[..site.len() / 2]),
+        "still.i2p" => std::thread::sleep(Duration::from_secs(60)),
         "long.i2p" => loop {
             send(&mut stream, &site)?;
         },

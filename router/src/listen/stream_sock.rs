@@ -6,6 +6,7 @@ use super::http;
 use super::local::Local as _;
 use super::pump::detect::Detect;
 use super::pump::{End, Filter, Pump};
+use nix::sys::socket::{setsockopt, sockopt};
 use ramson_ipc::{Answer, FRAME_MAX, Kind, Open, Reason};
 use ramson_proto::router::output::Refusal;
 use std::rc::Rc;
@@ -20,6 +21,10 @@ const FRAME_TIME: Duration = Duration::from_secs(10);
 /// Connections at once, with a stream or before it; further ones are closed. Who serves strangers
 /// must not be able to use up the files that the router's links need.
 const CONNECTIONS: usize = 1024;
+
+/// What is written to the gateway and was not read, bytes; the kernel counts its overhead too, and
+/// allows the double. Hundreds of streams whose readers stand still hold no more than this here.
+const SEND_BUFFER: usize = 12 * 1024;
 
 /// Accepts connections of root, of our own user and of the listed users.
 pub async fn serve(listener: UnixListener, registry: Registry, uids: Vec<u32>) {
@@ -39,6 +44,8 @@ async fn serve_at_most(most: usize, listener: UnixListener, registry: Registry, 
         if Rc::strong_count(&open) > most {
             continue;
         }
+        // Failing changes how much is held, and nothing that a client could see.
+        let _ = setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER);
         let (registry, one) = (registry.clone(), Rc::clone(&open));
         tokio::task::spawn_local(async move {
             stream(socket, registry).await;
