@@ -195,7 +195,9 @@ async fn up(
             taken = tokio::select! {
                 written = to.write_all(chunk) => written.is_ok(),
                 // A client that resets meanwhile frees the router.
-                _ = from.ready(Interest::ERROR) => return Err(io::ErrorKind::ConnectionReset.into()),
+                _ = from.ready(Interest::ERROR) => {
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
             };
         }
     }

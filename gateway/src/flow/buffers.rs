@@ -5,13 +5,13 @@
 //! the quarters around it), so pressure begins at 5.1 MiB and 10.3 MiB are the end. Without bounds
 //! one socket may take 4 MiB to send and 6 MiB to receive, and three stopped readers are enough.
 //!
-//! | held by | where | bytes of one flow |
+//! | held by | bound | bytes of one flow, overhead counted |
 //! | --- | --- | --- |
 //! | TCP, to a reader that stands still | [`UNSENT`] and one piece | at most 26 KiB |
-//! | TCP, to a reader that vanished | [`TCP_SEND`], as the kernel counts, and one piece | at most 49 KiB |
-//! | TCP, from a client whose site stands still | [`TCP_RECEIVE`], as the kernel counts | at most 25 KiB |
-//! | Unix sockets, per direction | [`UNIX_SEND`], as the kernel counts, and one piece | at most 40 KiB |
-//! | `gatewayd`, per direction | [`BUFFER`](super::BUFFER) | 8 KiB |
+//! | TCP, to a reader that vanished | [`TCP_SEND`] and one piece | at most 49 KiB |
+//! | TCP, from a client whose site stands still | [`TCP_RECEIVE`] | at most 28 KiB |
+//! | Unix sockets, each direction | [`UNIX_SEND`] and one piece | at most 40 KiB |
+//! | `gatewayd`, each direction | [`BUFFER`](super::BUFFER) | 8 KiB |
 //!
 //! 200 readers that stand still hold less than 5.1 MiB of TCP memory, which is below the pressure,
 //! and 9.6 MiB if all of them vanish in the middle of a transfer, which is below the end. That

@@ -25,8 +25,8 @@ use tokio::time::{Instant, sleep_until};
 const CHUNK: usize = 16 * 1024;
 
 /// A socket that takes nothing of what waits for it between two looks this far apart is given up:
-/// each holds a receive window full of bytes.
-const STALL: Duration = Duration::from_secs(300);
+/// each holds a receive window full of bytes. Whoever pauses a film for ten minutes is not gone.
+const STALL: Duration = Duration::from_secs(900);
 
 /// How a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

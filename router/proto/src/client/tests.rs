@@ -418,8 +418,13 @@ const ANSWERS: &[(&str, &str)] = &[
     // What would have the browser tell others, or speak for the connection.
     (
         "HTTP/1.1 200 OK|Alt-Svc: h2=\":443\"|NEL: {}|Report-To: {}|\
-            Strict-Transport-Security: max-age=1",
+            Reporting-Endpoints: a=\"/r\"|Public-Key-Pins: x|Expect-CT: max-age=1|\
+            Strict-Transport-Security: max-age=1|Origin-Trial: x",
         "HTTP/1.1 200 OK{OUT}{END}",
+    ),
+    (
+        "HTTP/1.1 200 OK|Clear-Site-Data: \"cookies\"|Service-Worker-Allowed: /",
+        "HTTP/1.1 200 OK|Clear-Site-Data: \"cookies\"|Service-Worker-Allowed: /{OUT}{END}",
     ),
     (
         "HTTP/1.1 200 OK|Accept-CH: DPR|Critical-CH: DPR|Speculation-Rules: \"/r\"|\
@@ -443,7 +448,8 @@ const ANSWERS: &[(&str, &str)] = &[
 const OUT: &str = "|Content-Security-Policy: default-src 'self' 'unsafe-inline' \
     'unsafe-eval' data: \
     blob: http://*.i2p:* ws://*.i2p:*; form-action 'self' http://*.i2p:*; base-uri 'self' \
-    http://*.i2p:*; frame-ancestors 'self' http://*.i2p:*|Referrer-Policy: same-origin|\
+    http://*.i2p:*; frame-ancestors 'self' http://*.i2p:*; webrtc 'block'|\
+    Referrer-Policy: same-origin|\
     X-DNS-Prefetch-Control: off";
 
 fn asked() -> Asked {

@@ -3,8 +3,8 @@ use ramson_ipc::{CHUNK_END, Chunks, chunk_head};
 use ramson_proto::router::input::{ClientCmd, ClientId};
 use ramson_proto::router::output::{ClientEvent, Missing, Readiness};
 use ramson_proto::wire::hash::DestHash;
-use std::time::Instant;
 use tokio::sync::mpsc::{Receiver, channel};
+use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -30,8 +30,8 @@ pub fn bad_request(why: RequestError) -> Page {
         RequestError::NotI2p => Page::new(
             "403 Forbidden",
             "Only I2P sites can be opened here",
-            "This name or address belongs to the Internet. From here there is a way to I2P only, so \
-             that nothing goes out unprotected.",
+            "This name or address belongs to the Internet. From here there is a way to I2P only, \
+             so that nothing goes out unprotected.",
         )
         .advice("Open sites of the Internet with a browser that does not go through this router."),
         RequestError::BadName => super::refusal::bad_name(),

@@ -5,7 +5,9 @@ use super::{AnswerError, Asked, is_token, policy};
 use crate::client::http_head::{Head, trim};
 use crate::client::site::{Led, Site};
 
-/// Told by the framing and by us, or of no business on this way.
+/// Told by the framing and by us, or of no business on this way: other ways to the site, promises
+/// about TLS, reports to others, what tells the browser apart. `Clear-Site-Data` and
+/// `Service-Worker-Allowed` concern the site alone, and pass.
 const DROPPED: &[&str] = &[
     "accept-ch",
     "activate-storage-access",
@@ -18,6 +20,8 @@ const DROPPED: &[&str] = &[
     "keep-alive",
     "nel",
     "observe-browsing-topics",
+    // Switches on what this list does not know.
+    "origin-trial",
     "proxy-authenticate",
     "public-key-pins",
     "public-key-pins-report-only",

@@ -3,10 +3,12 @@
 use crate::client::http_head::trim;
 use crate::client::site::Site;
 
-/// A page may load from I2P sites, connect and post to them, and to nobody else.
+/// A page may load from I2P sites, connect and post to them, be framed by them, and nobody else.
+/// Everything that is not named falls back to the first directive; forms, bases and frames around
+/// do not, and WebRTC has no sources.
 pub const OURS: &str = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: \
     http://*.i2p:* ws://*.i2p:*; form-action 'self' http://*.i2p:*; \
-    base-uri 'self' http://*.i2p:*; frame-ancestors 'self' http://*.i2p:*";
+    base-uri 'self' http://*.i2p:*; frame-ancestors 'self' http://*.i2p:*; webrtc 'block'";
 
 /// Directives that make no sense here: without TLS images would vanish, and reports are sent
 /// past every policy.
