@@ -65,6 +65,7 @@ fn pages() -> Vec<(&'static str, Page)> {
             refused(Refusal::BadName, Some("uzz2abc4.b32.i2p")),
         ),
         ("bad-name", of(Refusal::BadName)),
+        ("misdirected", bad_request(RequestError::Misdirected)),
         ("too-many", of(Refusal::Limit)),
         ("malformed", bad_request(RequestError::RequestLine)),
         ("too-large", bad_request(HeadError::TooLarge.into())),

@@ -65,6 +65,9 @@ pub enum RequestError {
     NotI2p,
     /// The host is under `.i2p`, but no name can look like this.
     BadName,
+    /// The connection was opened to one name, and the request is for another: the browser holds
+    /// an address that has gone to another site since.
+    Misdirected,
     /// The body's length is malformed, or said in two ways.
     Length,
     /// A scheme other than http.
@@ -98,11 +101,15 @@ impl Request {
             split_target(&target)?
         };
         let default = if connect { 443 } else { 80 };
+        let absolute = authority.is_some();
         let named = authority.or_else(|| head.get("host").map(str::to_owned));
         let named = named.map(|n| split_authority(&n, default));
         let (host, port, shown) = match (fixed, named) {
             (Some((host, port)), named) => {
                 let shown = named.and_then(Result::ok).map(|(h, _)| h);
+                if !absolute && shown.as_deref().is_some_and(|s| is_another(s, host)) {
+                    return Err(RequestError::Misdirected);
+                }
                 (host.to_owned(), port, shown)
             }
             (None, Some(named)) => {
@@ -230,6 +237,14 @@ fn check(host: &str) -> Result<String, RequestError> {
     } else {
         RequestError::NotI2p
     })
+}
+
+/// Whether a browser that asks for `shown` means another site than `host`. Names outside of I2P
+/// are what a LAN may call it.
+fn is_another(shown: &str, host: &str) -> bool {
+    let shown = shown.trim_end_matches('.').to_ascii_lowercase();
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    shown != host && is_host_name(&shown)
 }
 
 /// The alphabet of I2P's base64 (i2p docs/naming, Base 64).

@@ -193,6 +193,85 @@ async fn a_request_is_filtered_like_on_port_80_however_it_comes() {
     assert_eq!(filtered(&[method, rest], Kind::Detect).await, known);
 }
 
+/// What the site hears and the client gets when it says `request`, hears nothing and is answered.
+async fn exchanged(kind: Kind, request: &str, answer: &str) -> (String, String) {
+    let mut world = World::new(kind).await;
+    if kind == Kind::Detect {
+        world.opened().await;
+    }
+    world.send(request.as_bytes()).await;
+    if kind == Kind::Http {
+        world.opened().await;
+    }
+    assert_eq!(world.answer().await, Answer::Opened);
+    let heard = world.heard().await;
+    world.says(answer.as_bytes());
+    world.tell(ClientEvent::Finished { id: world.id });
+    (heard, world.rest().await.0)
+}
+
+#[tokio::test(flavor = "local")]
+async fn what_works_on_port_80_works_on_every_port() {
+    for (request, answer, got) in [
+        (
+            "PUT /a HTTP/1.1\r\nHost: site.i2p:8080\r\nExpect: 100-continue\r\n\
+             Content-Length: 3\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: site.i2p:8080\r\nTransfer-Encoding: chunked\r\n\r\n\
+             3\r\nabc\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+            "HTTP/1.1 200 OK\r\n",
+        ),
+        (
+            "GET /chat HTTP/1.1\r\nHost: site.i2p:8080\r\nConnection: Upgrade\r\n\
+             Origin: http://site.i2p:8080\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\
+             Sec-WebSocket-Version: 13\r\n\r\n",
+            "HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: a\r\n\r\n\u{1}frame",
+            "HTTP/1.1 101 Switching Protocols\r\n",
+        ),
+    ] {
+        let known = exchanged(Kind::Http, request, answer).await;
+        assert!(known.1.starts_with(got), "{}", known.1);
+        assert_eq!(exchanged(Kind::Detect, request, answer).await, known);
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_socket_that_was_upgraded_passes_both_ways() {
+    let mut world = World::new(Kind::Detect).await;
+    world.opened().await;
+    let ask = "GET / HTTP/1.1\r\nHost: site.i2p:8080\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    world.send(ask.as_bytes()).await;
+    assert!(world.heard().await.contains("\r\nUpgrade: websocket\r\n"));
+    world.says(b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+    assert_eq!(world.answer().await, Answer::Opened);
+    for frame in ["one", "GET / HTTP/1.1\r\n\r\n"] {
+        world.send(frame.as_bytes()).await;
+        assert_eq!(world.heard().await, frame);
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_request_for_another_name_than_the_connections_reaches_nobody() {
+    for kind in [Kind::Http, Kind::Detect] {
+        let mut world = World::new(kind).await;
+        world
+            .send(b"GET / HTTP/1.1\r\nHost: other.i2p:8080\r\n\r\n")
+            .await;
+        assert_eq!(world.answer().await, Answer::Opened);
+        let (got, _) = world.rest().await;
+        assert!(got.starts_with("HTTP/1.1 421 "), "{got}");
+        while let Ok(cmd) = world.cmds.try_recv() {
+            assert!(!matches!(cmd, ClientCmd::Data { .. }));
+        }
+    }
+}
+
 #[tokio::test(flavor = "local")]
 async fn a_site_that_speaks_first_is_heard_at_once() {
     let mut world = World::new(Kind::Detect).await;

@@ -35,6 +35,14 @@ pub fn bad_request(why: RequestError) -> Page {
         )
         .advice("Open sites of the Internet with a browser that does not go through this router."),
         RequestError::BadName => super::refusal::bad_name(),
+        RequestError::Misdirected => Page::new(
+            "421 Misdirected Request",
+            "The address of this name has changed",
+            "This device remembers an address that stands for another site by now. Neither of the \
+             two was asked.",
+        )
+        .advice("Open the page again in a minute; a browser that is started anew asks at once.")
+        .retry(20),
         RequestError::Length => Page::new(
             "400 Bad Request",
             "The length of the request is unclear",

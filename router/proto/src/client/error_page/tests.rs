@@ -51,6 +51,7 @@ fn all() -> Vec<Page> {
             RequestError::NoHost,
             RequestError::NotI2p,
             RequestError::BadName,
+            RequestError::Misdirected,
             RequestError::Length,
             RequestError::Scheme,
         ]
