@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -119,9 +120,13 @@ async fn core(
     }
 }
 
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
 /// What Chromium shows of a page after its scripts have had some seconds.
 fn browse(proxy: SocketAddr, url: &str) -> String {
-    let profile = std::env::temp_dir().join(format!("ramson-browser-{}", std::process::id()));
+    let n = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("ramson-browser-{}-{n}", std::process::id());
+    let profile = std::env::temp_dir().join(name);
     let _ = std::fs::remove_dir_all(&profile);
     let mut browser = Command::new("chromium")
         .args([
@@ -218,7 +223,9 @@ fn pictures_of_a_site_that_wants_https_load_from_every_port_of_i2p() {
     let page = "<body><script>let n=0;function up(){n++;document.title='loaded '+n}</script>\
         <img onload=up() src='http://site.i2p/a.svg'><img onload=up() src='b.svg'>\
         <img onload=up() src='http://other.i2p:8080/c.svg'>\
-        <script>let w=new WebSocket('ws://site.i2p/ws');w.onopen=up</script></body>";
+        <script>for(let p of ['','8080'])new WebSocket('ws://site.i2p:'+p+'/ws'+p)</script></body>";
+    let sockets = Arc::new(Mutex::new(String::new()));
+    let heard = Arc::clone(&sockets);
     let (proxy_at, asked) = proxy(move |request| {
         if request.starts_with("GET / ") {
             ok(
@@ -226,7 +233,8 @@ fn pictures_of_a_site_that_wants_https_load_from_every_port_of_i2p() {
                 "Content-Security-Policy: upgrade-insecure-requests\r\n",
                 page,
             )
-        } else if request.starts_with("GET /ws ") {
+        } else if request.starts_with("GET /ws") {
+            heard.lock().unwrap().push_str(request);
             let key = request
                 .lines()
                 .find_map(|l| l.strip_prefix("Sec-WebSocket-Key: "));
@@ -241,11 +249,16 @@ fn pictures_of_a_site_that_wants_https_load_from_every_port_of_i2p() {
         shown.contains("<title>loaded 3</title>"),
         "{shown}\n{asked:?}"
     );
-    // The handshake of the socket came through the filter, out of the browser's CONNECT.
-    assert!(
-        asked.iter().any(|l| l.starts_with("GET /ws HTTP/1.1")),
-        "{asked:?}"
-    );
+    // The handshakes of the sockets came through the filter, out of the browser's CONNECT.
+    let sockets = sockets.lock().unwrap();
+    for part in [
+        "GET /ws HTTP/1.1",
+        "GET /ws8080 HTTP/1.1",
+        "User-Agent: MYOB",
+    ] {
+        assert!(sockets.contains(part), "{sockets}\n{asked:?}");
+    }
+    assert!(!sockets.contains("Chrome"), "{sockets}");
 }
 
 #[test]

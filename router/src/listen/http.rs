@@ -3,6 +3,7 @@
 use super::conn::{Conn, Registry};
 use super::helper::Asker;
 use super::local::Local;
+use super::pump::detect::Detect;
 use super::pump::exchange::{ANSWER_TIME, Exchange};
 use super::pump::{End, Filter, Pump};
 use ramson_proto::client::error_page::{self, For, Page};
@@ -75,8 +76,7 @@ pub async fn exchange<S: Local>(
         return answer(socket, &[], &page, to).await;
     };
     if request.kind == RequestKind::Tunnel {
-        let (pump, end) = tunnel(socket, conn, rest).await;
-        return conclude(pump, end, to).await;
+        return tunnel(socket, conn, registry, tag, &request, &rest).await;
     }
     let pump = Pump::new(socket, conn, Filter::Raw(Vec::new()));
     message(pump, registry, tag, &request, &rest).await;
@@ -179,12 +179,29 @@ async fn message<S: Local>(
     conclude(pump, end, to).await;
 }
 
-/// A CONNECT: after the greeting all bytes are the client's own, and no page may come among them.
-async fn tunnel<S: Local>(socket: S, conn: Conn, rest: Vec<u8>) -> (Pump<S>, End) {
-    let mut pump = Pump::new(socket, conn, Filter::Raw(GREETING.to_vec()));
-    pump.pending = rest;
-    let end = pump.run().await;
-    (pump, end)
+/// A CONNECT: after the greeting the bytes are the client's own, unless they turn out to be HTTP:
+/// browsers open WebSockets so.
+async fn tunnel<S: Local>(
+    socket: S,
+    conn: Conn,
+    registry: &Registry,
+    tag: &[u8],
+    request: &Request,
+    rest: &[u8],
+) {
+    let filter = Filter::Detect(Box::new(Detect::new(GREETING.to_vec())));
+    let mut pump = Pump::new(socket, conn, filter);
+    let end = match pump.upload(rest) {
+        Ok(()) => pump.run().await,
+        Err(end) => end,
+    };
+    if end != End::Http {
+        return conclude(pump, end, For::from(request)).await;
+    }
+    if pump.greet().await.is_none() {
+        let fixed = (request.host.as_str(), request.port);
+        exchange_on(pump, registry, tag, fixed, None).await;
+    }
 }
 
 /// Waits until the name of the stream is resolved.

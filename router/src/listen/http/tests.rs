@@ -363,6 +363,55 @@ fn both_ways_to_a_site_filter_both_directions_alike() {
     assert_eq!(tunnelled, (first.0, greeted));
 }
 
+/// What the site sees and the browser gets of bytes on a socket of the explicit proxy.
+fn proxied(request: &str, answer: &[u8]) -> (String, String) {
+    let (mut seen, mut got) = (Vec::new(), Vec::new());
+    local(async {
+        let (mut cmds, registry) = core();
+        let (mut client, ours) = duplex(65_536);
+        client.write_all(request.as_bytes()).await.unwrap();
+        let serve = exchange(Plain(ours), &registry, b"t", None);
+        let core = async {
+            let (id, _) = resolve(&mut cmds, &registry).await;
+            assert!(registry.dispatch(ClientEvent::Opened { id }));
+            let Some(ClientCmd::Data { bytes, .. }) = cmds.recv().await else {
+                panic!("nothing is sent");
+            };
+            seen = bytes;
+            tell(&registry, id, answer);
+            assert!(registry.dispatch(ClientEvent::Finished { id }));
+            while cmds.recv().await.is_some() {}
+        };
+        let read = async {
+            client.read_to_end(&mut got).await.unwrap();
+            client.shutdown().await.unwrap();
+        };
+        tokio::select! {
+            _ = async { tokio::join!(serve, read) } => {}
+            () = core => {}
+        }
+    });
+    (
+        String::from_utf8(seen).unwrap(),
+        String::from_utf8(got).unwrap(),
+    )
+}
+
+#[test]
+fn what_is_http_inside_a_connect_is_filtered_on_every_port() {
+    let answer = b"HTTP/1.1 200 OK\r\nAlt-Svc: x\r\nContent-Length: 2\r\n\r\nok";
+    let inner = "GET /x HTTP/1.1\r\nHost: site.i2p:8080\r\nUser-Agent: Mine\r\n\r\n";
+    let direct = exchanged(inner, Some(("site.i2p", 8080)), answer);
+    assert!(!direct.0.contains("Mine") && !direct.1.contains("Alt-Svc"));
+    let greeting = "HTTP/1.1 200 Connection established\r\n\r\n";
+    let connect = format!("CONNECT site.i2p:8080 HTTP/1.1\r\n\r\n{inner}");
+    let greeted = format!("{greeting}{}", direct.1);
+    assert_eq!(proxied(&connect, answer), (direct.0, greeted));
+    let other = "CONNECT site.i2p:22 HTTP/1.1\r\n\r\nSSH-2\r\n";
+    let passed = ("SSH-2\r\n".to_owned(), format!("{greeting}hi"));
+    assert_eq!(proxied(other, b"hi"), passed);
+}
+
 #[test]
 fn a_web_server_that_is_down_has_its_own_page() {
     let (_, got) = exchanged(GET, None, b"");
