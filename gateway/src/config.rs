@@ -14,7 +14,7 @@ pub use dhcp::{Dhcp, Mac, Static};
 pub use lan::{Lan, Views, Virtual};
 pub use paths::{Limits, Paths};
 pub use users::{User, Users};
-pub use wan::Wan;
+pub use wan::{Wan, WanMode};
 
 use lines::{key_at, line_at, line_of};
 use serde::Deserialize;
@@ -127,7 +127,7 @@ impl Config {
 
     fn check(&self) -> Result<(), Wrong> {
         self.lan.check()?;
-        self.vip.check(self.lan.address)?;
+        self.vip.check(&self.lan)?;
         self.dhcp.check(self.lan.address)?;
         if self.lan.interface == self.wan.interface {
             return Err(("wan", "interface", "is the same as lan.interface"));

@@ -50,7 +50,7 @@ impl LanService {
             lan,
             config.dhcp.pool(lan),
             config.dhcp.time(),
-            config.dhcp.statics.clone(),
+            config.dhcp.statics(lan),
         );
         Self {
             leases: Rc::new(RefCell::new(leases)),

@@ -29,6 +29,7 @@ pub mod rogue;
 pub mod router_client;
 pub mod saved;
 pub mod vip;
+pub mod wan_dhcp;
 pub mod web;
 
 pub mod supervisor;

@@ -9,21 +9,24 @@ pub mod admin;
 pub mod child;
 pub mod command;
 pub mod directory;
+pub mod moving;
 pub mod routes;
 pub mod rules;
 pub mod sockets;
 pub mod state;
 pub mod sysctl;
+pub mod uplink;
 pub mod wan;
 
 use crate::channel::Question;
-use crate::config::Config;
+use crate::config::{Config, WanMode};
 use crate::handover::Secrets;
 use admin::{Admin, Request};
 use child::Child;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use uplink::Uplink;
 use wan::WanAddresses;
 
 /// How often settings are read back and the WAN's addresses are compared.
@@ -72,14 +75,24 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         return Err("users.gateway and users.router are the same user".into());
     }
     let secrets = state::load_or_make(&config.paths.state_dir).map_err(|e| lock_down(&e))?;
-    let config = config.completed(&secrets);
+    let mut config = config.completed(&secrets);
+    config.lan.address = moving::remembered(&config).map_err(|e| lock_down(&e))?;
+    let wan_user = match config.wan.mode {
+        WanMode::Dhcp => {
+            let user = config.users.wan.resolve();
+            Some(user.map_err(|e| lock_down(&format!("users.wan: {e}")))?)
+        }
+        _ => None,
+    };
+    let client = options.gatewayd.with_file_name("wan-dhcp");
+    let mut uplink = Uplink::new(&config, client, wan_user);
     let mut this = Supervisor {
         config,
         options,
         secrets,
         uids: rules::Uids {
             router: router_uid,
-            dhcp: None,
+            dhcp: wan_user.map(|(uid, _)| uid),
         },
         wan: WanAddresses::default(),
         lan_index: 0,
@@ -91,8 +104,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     }
     let admin = Admin::bind(&this.config.paths.admin_sock)?;
     let mut child = Child::new(&this.options, gateway);
-    let ended = this.serve(&admin, &mut child).await;
+    let ended = this.serve(&admin, &mut child, &mut uplink).await;
     child.stop().await;
+    uplink.stop();
     // The socket may be gone already.
     let _ = std::fs::remove_file(&this.config.paths.admin_sock);
     if this.options.remove_rules_on_exit {
@@ -113,7 +127,11 @@ impl Supervisor {
     /// Settings, rules, routes, LAN link.
     fn seal(&mut self) -> Result<(), String> {
         sysctl::apply(&self.config)?;
+        self.make_way(&wan::prefixes(&self.config)?)?;
         self.load_rules()?;
+        for line in uplink::fixed(&self.config) {
+            command::ip(&line)?;
+        }
         for line in routes::up(&self.config) {
             command::ip(&line)?;
         }
@@ -149,7 +167,12 @@ impl Supervisor {
         let _ = command::nft(rules::REMOVE);
     }
 
-    async fn serve(&mut self, admin: &Admin, child: &mut Child) -> Result<(), String> {
+    async fn serve(
+        &mut self,
+        admin: &Admin,
+        child: &mut Child,
+        uplink: &mut Uplink,
+    ) -> Result<(), String> {
         let listen = |kind| signal(kind).map_err(|e| format!("signals: {e}"));
         let mut terminate = listen(SignalKind::terminate())?;
         let mut interrupt = listen(SignalKind::interrupt())?;
@@ -162,12 +185,13 @@ impl Supervisor {
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
-                _ = hang_up.recv() => self.reload()?,
+                _ = hang_up.recv() => self.reload(child).await?,
                 _ = died.recv() => {}
                 _ = watch.tick() => self.watch(child).await?,
                 () = tokio::time::sleep(pause) => {}
+                event = uplink.next() => self.uplink(event, child, uplink).await?,
                 request = admin.next() => match request.request {
-                    Request::Status => request.reply(&self.status(child).await).await,
+                    Request::Status => request.reply(&self.status(child, uplink).await).await,
                     Request::Devices => {
                         let devices = child.ask(Question::Devices).await;
                         request.reply(&devices).await;
@@ -177,7 +201,7 @@ impl Supervisor {
                         request.reply(&done).await;
                     }
                     Request::Reload => {
-                        let done = self.reload();
+                        let done = self.reload(child).await;
                         let outcome = if done.is_ok() { "ok" } else { "failed" };
                         request.reply(&format!("reload: {outcome}\n")).await;
                         done?;
@@ -187,8 +211,44 @@ impl Supervisor {
         }
     }
 
-    fn reload(&mut self) -> Result<(), String> {
-        self.seal().map_err(|e| lock_down(&e))
+    /// Sets all again. Where the LAN has moved, `gatewayd` has to begin anew.
+    async fn reload(&mut self, child: &mut Child) -> Result<(), String> {
+        let before = self.config.lan.address;
+        self.seal().map_err(|e| lock_down(&e))?;
+        if self.config.lan.address != before {
+            child.stop().await;
+        }
+        Ok(())
+    }
+
+    /// The WAN has got an address, or lost it.
+    async fn uplink(
+        &mut self,
+        event: uplink::Event,
+        child: &mut Child,
+        uplink: &mut Uplink,
+    ) -> Result<(), String> {
+        let uplink::Event::Lease(lease) = event else {
+            return Ok(());
+        };
+        if let Some(lease) = lease {
+            let net = lease.address;
+            let sites = uplink::overlap(net, self.config.vip.v4);
+            if sites || moving::place(&self.config, &[net]).is_none() {
+                eprintln!("supervisor: the WAN is offered {net}, which is needed here: not taken");
+                uplink.refuse().await;
+                return Ok(());
+            }
+            // Before the address is there: until then no answer can go astray.
+            if self.make_way(&[net]).map_err(|e| lock_down(&e))? {
+                child.stop().await;
+            }
+        }
+        if let Err(e) = uplink.apply(lease) {
+            eprintln!("supervisor: the WAN's address: {e}");
+            uplink.refuse().await;
+        }
+        self.reload(child).await
     }
 
     /// Puts right what changed under us. An interface that is away is waited for: its rules go
@@ -200,6 +260,10 @@ impl Supervisor {
             self.corrected += corrected;
         }
         let lan_index = self.lan_index_now();
+        let prefixes = wan::prefixes(&self.config).map_err(|e| lock_down(&e))?;
+        if moving::place(&self.config, &prefixes) != Some(self.config.lan.address) {
+            return self.reload(child).await;
+        }
         let Some(wan) = wan::read(&self.config).map_err(|e| lock_down(&e))? else {
             return Ok(());
         };
@@ -214,19 +278,22 @@ impl Supervisor {
         if lan_index != self.lan_index {
             child.stop().await;
         }
-        self.reload()
+        self.reload(child).await
     }
 
     fn lan_index_now(&self) -> u32 {
         nix::net::if_::if_nametoindex(self.config.lan.interface.as_str()).unwrap_or(0)
     }
 
-    async fn status(&self, child: &mut Child) -> String {
+    async fn status(&self, child: &mut Child, uplink: &Uplink) -> String {
         let counters = command::nft_counters();
         format!(
-            "rules: loaded\nrule loads: {}\nsettings corrected: {}\nwan addresses: {}\n{}{}",
+            "rules: loaded\nrule loads: {}\nsettings corrected: {}\nlan address: {}\n{}\
+             wan addresses: {}\n{}{}",
             self.reloads,
             self.corrected,
+            self.config.lan.address,
+            uplink.status(),
             self.wan.len(),
             counters.map_or_else(
                 |e| format!("counters: {e}\n"),

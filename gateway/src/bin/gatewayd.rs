@@ -41,19 +41,24 @@ fn main() -> ExitCode {
     }
 }
 
+const USAGE: &str = "started by supervisor; usage: gatewayd --config FILE --lan ADDRESS";
+
 fn run() -> Result<(), String> {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
-    let [flag, path] = args.as_slice() else {
-        return Err("started by supervisor; usage: gatewayd --config FILE".into());
+    let [config_flag, path, lan_flag, lan] = args.as_slice() else {
+        return Err(USAGE.into());
     };
-    if flag != "--config" {
-        return Err("usage: gatewayd --config FILE".into());
+    if config_flag != "--config" || lan_flag != "--lan" {
+        return Err(USAGE.into());
     }
     privileges::prove_none()?;
     let config = Config::load(Path::new(path)).map_err(|e| e.to_string())?;
     let received = handover::receive(std::io::stdin().as_fd());
     let handed = received.map_err(|e| format!("handover: {e}"))?;
-    let config = config.completed(&handed.secrets);
+    let mut config = config.completed(&handed.secrets);
+    // Where the LAN is now: it may have moved away from what the file says.
+    let lan = lan.to_str().and_then(|lan| lan.parse().ok());
+    config.lan.address = lan.ok_or("--lan needs an address with a prefix")?;
     raise_files();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -86,13 +86,22 @@ impl Dhcp {
         Duration::from_secs(60 * u64::from(self.lease_minutes))
     }
 
+    /// The static leases of a LAN: none where it has moved away from theirs.
+    #[must_use]
+    pub fn statics(&self, lan: Ipv4Net) -> Vec<Static> {
+        let here = |s: &&Static| lan.contains(&s.address);
+        self.statics.iter().filter(here).cloned().collect()
+    }
+
     /// First and last address of the pool.
     #[must_use]
     pub fn pool(&self, lan: Ipv4Net) -> (u32, u32) {
         let first = u32::from(lan.network()) + 1;
         let last = u32::from(lan.broadcast()) - 1;
-        let first = self.first.map_or(first, u32::from);
-        let last = self.last.map_or(last, u32::from);
+        // The LAN may have moved away from where they are.
+        let here = |a: &Ipv4Addr| lan.contains(a);
+        let first = self.first.filter(here).map_or(first, u32::from);
+        let last = self.last.filter(here).map_or(last, u32::from);
         (first, last.min(first.saturating_add(POOL_MAX - 1)))
     }
 

@@ -12,6 +12,9 @@ pub struct Lan {
     pub interface: Interface,
     /// The gateway's own address there, with the prefix length of the LAN.
     pub address: Ipv4Net,
+    /// Where to move when the WAN turns out to have the same prefix, the first that does not; when
+    /// all do, nothing is served.
+    pub alternatives: Vec<Ipv4Net>,
     /// Whether the LAN has IPv6.
     pub ipv6: bool,
     /// The same for IPv6; without it one is made of what the state directory holds.
@@ -31,6 +34,10 @@ impl Default for Lan {
         Self {
             interface: Interface("lan0".into()),
             address: Ipv4Net::new_assert([192, 168, 77, 1].into(), 24),
+            alternatives: vec![
+                Ipv4Net::new_assert([10, 77, 77, 1].into(), 24),
+                Ipv4Net::new_assert([172, 29, 77, 1].into(), 24),
+            ],
             ipv6: true,
             address6: None,
             name: "ramson".into(),
@@ -85,6 +92,12 @@ impl Lan {
         if !is_usable(lan) {
             return Err(("lan", "address", NOT_USABLE));
         }
+        for net in &self.alternatives {
+            let host = net.addr() != net.network() && net.addr() != net.broadcast();
+            if !(8..=30).contains(&net.prefix_len()) || !host || !is_usable(*net) {
+                return Err(("lan", "alternatives", "has one that no LAN can have"));
+            }
+        }
         if let Some(lan6) = self.address6 {
             if !(48..=64).contains(&lan6.prefix_len()) || !lan6.addr().is_unique_local() {
                 return Err((
@@ -128,7 +141,7 @@ fn is_label(label: &str) -> bool {
 
 impl Virtual {
     /// Whether the values make sense beside those of the LAN.
-    pub(super) fn check(&self, lan: Ipv4Net) -> Result<(), Wrong> {
+    pub(super) fn check(&self, lan: &Lan) -> Result<(), Wrong> {
         let v4 = self.v4;
         if !(8..=20).contains(&v4.prefix_len()) || v4.addr() != v4.network() {
             return Err((
@@ -140,8 +153,12 @@ impl Virtual {
         if !is_usable(v4) {
             return Err(("virtual", "v4", NOT_USABLE));
         }
-        if v4.contains(&lan.addr()) || lan.contains(&v4.addr()) {
+        let overlaps = |net: &Ipv4Net| v4.contains(&net.addr()) || net.contains(&v4.addr());
+        if overlaps(&lan.address) {
             return Err(("virtual", "v4", "overlaps lan.address"));
+        }
+        if lan.alternatives.iter().any(overlaps) {
+            return Err(("virtual", "v4", "overlaps one of lan.alternatives"));
         }
         Ok(())
     }

@@ -23,6 +23,10 @@ fn the_shipped_file_spells_out_the_defaults() {
         "last",
         "lease_minutes",
         "mac",
+        "alternatives",
+        "mode",
+        "gateway6",
+        "wan",
         "router_port",
         "v4",
         "views",
@@ -112,6 +116,24 @@ const EXTREMES: &[(&str, &str, &[&str])] = &[
             "\"10.0.0.0/21\"",
             "\"192.0.0.0/8\"",
         ],
+    ),
+    (
+        "lan",
+        "alternatives",
+        &[
+            "[\"10.0.0.0/24\"]",
+            "[\"127.0.0.1/8\"]",
+            "[\"x\"]",
+            "\"10.0.0.1/24\"",
+        ],
+    ),
+    ("wan", "mode", &["\"\"", "\"pppoe\"", "\"static\""]),
+    ("wan", "address", &["\"192.0.2.7/24\"", "\"x\""]),
+    ("wan", "gateway6", &["\"fe80::1\""]),
+    (
+        "users",
+        "wan",
+        &["0", "\"ramson\"", "\"ramson-gw\"", "\"\""],
     ),
     ("lan", "ipv6", &["1", "\"yes\""]),
     ("lan", "name", &["\"\"", "\"A\"", "\"a.b\"", "\"-a\""]),
@@ -215,4 +237,26 @@ fn static_leases_are_checked() {
     }
     let order = error("[dhcp]\nfirst = \"192.168.77.9\"\nlast = \"192.168.77.8\"");
     assert_eq!(order, "line 3: dhcp.last is before dhcp.first");
+}
+
+#[test]
+fn fixed_wan_addresses_are_checked() {
+    let with = |rest: &str| Config::parse(&format!("[wan]\nmode = \"static\"\n{rest}"));
+    assert!(with("address = \"192.0.2.7/24\"\ngateway = \"192.0.2.1\"").is_ok());
+    assert!(with("address6 = \"2001:db8::7/64\"\ngateway6 = \"fe80::1\"").is_ok());
+    for (rest, said) in [
+        ("", "wan.mode"),
+        ("address = \"192.0.2.0/24\"", "wan.address"),
+        (
+            "address = \"192.0.2.7/24\"\ngateway = \"192.0.3.1\"",
+            "wan.gateway",
+        ),
+        (
+            "address = \"192.0.2.7/24\"\ngateway6 = \"fe80::1\"",
+            "wan.gateway6",
+        ),
+    ] {
+        let error = with(rest).unwrap_err().to_string();
+        assert!(error.contains(said), "{rest}: {error}");
+    }
 }

@@ -11,6 +11,8 @@ pub struct Users {
     pub router: User,
     /// Who `gatewayd` runs as.
     pub gateway: User,
+    /// Who the WAN's DHCP client runs as; needed where there is one.
+    pub wan: User,
 }
 
 impl Default for Users {
@@ -18,6 +20,7 @@ impl Default for Users {
         Self {
             router: User::Name("ramson".into()),
             gateway: User::Name("ramson-gw".into()),
+            wan: User::Name("ramson-wan".into()),
         }
     }
 }
@@ -56,7 +59,11 @@ impl User {
 impl Users {
     /// Whether the values make sense.
     pub(super) fn check(&self) -> Result<(), Wrong> {
-        for (key, user) in [("router", &self.router), ("gateway", &self.gateway)] {
+        for (key, user) in [
+            ("router", &self.router),
+            ("gateway", &self.gateway),
+            ("wan", &self.wan),
+        ] {
             if [User::Id(0), User::Name("root".into())].contains(user) {
                 return Err(("users", key, "cannot be root"));
             }
@@ -66,6 +73,13 @@ impl Users {
         }
         if self.router == self.gateway {
             return Err(("users", "gateway", "must differ from users.router"));
+        }
+        if [&self.router, &self.gateway].contains(&&self.wan) {
+            return Err((
+                "users",
+                "wan",
+                "must differ from users.router and users.gateway",
+            ));
         }
         Ok(())
     }

@@ -113,6 +113,8 @@ impl Child {
         let process = Command::new(&self.program)
             .arg("--config")
             .arg(&self.config_path)
+            .arg("--lan")
+            .arg(config.lan.address.to_string())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -3,7 +3,7 @@
 //! `ip_forward` alone proves little: each interface and the defaults have a switch of their own.
 //! So every interface that exists is named, and all is read back every few seconds.
 
-use crate::config::Config;
+use crate::config::{Config, WanMode};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -58,6 +58,13 @@ pub fn plan(config: &Config, interfaces: &BTreeSet<String>) -> Vec<Setting> {
     // Addresses on the WAN must not be made of the MAC; the default is for a WAN that is replaced.
     for dev in ["default", wan.as_str()] {
         add(format!("ipv6/conf/{dev}/addr_gen_mode"), "3", false);
+    }
+    // Answers to a DHCP client without an address come from where no route leads yet. Who may be a
+    // source is judged by the rules.
+    if config.wan.mode == WanMode::Dhcp {
+        for dev in ["all", wan.as_str()] {
+            add(format!("ipv4/conf/{dev}/rp_filter"), "0", false);
+        }
     }
     // Refusals come from the rules, which bound them themselves.
     add("ipv4/icmp_ratelimit".into(), "0", false);

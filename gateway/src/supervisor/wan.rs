@@ -52,11 +52,28 @@ impl WanAddresses {
     }
 }
 
+/// The IPv4 prefixes of the interface; none while it is not there.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn prefixes(config: &Config) -> Result<Vec<Ipv4Net>, String> {
+    let found = found(config)?;
+    Ok(found.map_or_else(Vec::new, |found| found.v4.into_iter().collect()))
+}
+
 /// Reads them from the interface; `None` while there is none of that name.
 ///
 /// # Errors
 /// A prefix overlaps the LAN's.
 pub fn read(config: &Config) -> Result<Option<WanAddresses>, String> {
+    let found = found(config)?;
+    if let Some(found) = &found {
+        found.check(config)?;
+    }
+    Ok(found)
+}
+
+fn found(config: &Config) -> Result<Option<WanAddresses>, String> {
     let name = config.wan.interface.as_str();
     let Ok(index) = nix::net::if_::if_nametoindex(name) else {
         return Ok(None);
@@ -84,7 +101,6 @@ pub fn read(config: &Config) -> Result<Option<WanAddresses>, String> {
             _ => {}
         }
     }
-    found.check(config)?;
     Ok(Some(found))
 }
 

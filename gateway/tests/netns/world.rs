@@ -20,6 +20,7 @@ use std::time::Duration;
 
 pub const ROUTER: u32 = 64_101;
 pub const GATEWAY: u32 = 64_102;
+pub const WAN_DHCP: u32 = 64_103;
 
 const WAN_MAC: &str = "02:00:00:00:02:02";
 
@@ -44,6 +45,8 @@ pub struct World {
     pub supervisor: Option<Child>,
     /// Whether the supervisor takes its rules away at its end.
     pub remove_rules: bool,
+    /// Where the WAN's addresses come from.
+    pub wan_mode: &'static str,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -60,6 +63,7 @@ impl World {
             dir,
             supervisor: None,
             remove_rules: true,
+            wan_mode: "external",
         };
         for side in ["lan", "gw", "wan"] {
             ip(&format!("netns add {}", world.ns(side)));
@@ -120,17 +124,20 @@ impl World {
     pub fn start(&mut self, wan: &str, address6: &str) {
         let dir = self.dir.display();
         let text = format!(
-            "[lan]\n{address6}\n[wan]\ninterface = \"{wan}\"\n\
-             [users]\nrouter = {ROUTER}\ngateway = {GATEWAY}\n[paths]\n\
+            "[lan]\n{address6}\n[wan]\ninterface = \"{wan}\"\nmode = \"{}\"\n\
+             [users]\nrouter = {ROUTER}\ngateway = {GATEWAY}\nwan = {WAN_DHCP}\n[paths]\n\
              state_dir = \"{dir}/state\"\nstream_sock = \"{dir}/stream.sock\"\n\
              control_sock = \"{dir}/control.sock\"\n\
-             admin_sock = \"{dir}/admin.sock\"\n"
+             admin_sock = \"{dir}/admin.sock\"\n",
+            self.wan_mode
         );
         let config = self.dir.join("gateway.toml");
         fs::write(&config, text).unwrap();
         // The build directory may be closed to other users.
         let gatewayd = self.dir.join("gatewayd");
         fs::copy(env!("CARGO_BIN_EXE_gatewayd"), &gatewayd).unwrap();
+        let client = self.dir.join("wan-dhcp");
+        fs::copy(env!("CARGO_BIN_EXE_wan-dhcp"), client).unwrap();
         let mut command = Command::new("ip");
         command.args([
             "netns",

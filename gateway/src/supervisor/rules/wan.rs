@@ -5,10 +5,15 @@ use crate::supervisor::wan::WanAddresses;
 
 pub(super) fn wan_in(names: &Names) -> Vec<String> {
     let (v4, net4) = (&names.virtual4, &names.net4);
-    let mut rules = vec![
+    let mut rules = Vec::new();
+    if names.uids.dhcp.is_some() {
+        // A server may have the LAN's prefix; that it does is how the LAN learns to make way.
+        rules.push("ip daddr 255.255.255.255 udp sport 67 udp dport 68 accept".to_owned());
+    }
+    rules.extend([
         format!("ip saddr {{ {v4}, {net4} }} counter name wan_spoof drop"),
         format!("ip daddr {{ {v4}, {net4} }} counter name wan_spoof drop"),
-    ];
+    ]);
     if let Some((lan6, virtual6)) = &names.v6 {
         rules.push(format!(
             "ip6 saddr {{ {virtual6}, {lan6} }} counter name wan_spoof drop"
@@ -36,6 +41,8 @@ pub(super) fn input(names: &Names) -> Vec<String> {
         ),
     ];
     if names.uids.dhcp.is_some() {
+        // Questions, ours as it comes back and others', are nothing to be counted.
+        rules.push(format!("iifname {wan} udp sport 68 udp dport 67 drop"));
         // To everybody, or to an address that is not ours yet: no flow of the box.
         rules.push(format!("iifname {wan} udp sport 67 udp dport 68 accept"));
     }
@@ -52,6 +59,11 @@ pub(super) fn wan_out(names: &Names) -> Vec<String> {
         format!("{nd} accept"),
     ];
     if let Some(uid) = names.uids.dhcp {
+        // Without an address on the WAN the kernel would take the LAN's as the source.
+        rules.push(format!(
+            "meta skuid {uid} udp sport 68 udp dport 67 ip daddr 255.255.255.255 \
+             ip saddr set 0.0.0.0 accept"
+        ));
         rules.push(format!("meta skuid {uid} udp sport 68 udp dport 67 accept"));
     }
     rules.push("counter name out_other drop".into());
