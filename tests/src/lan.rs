@@ -3,11 +3,16 @@
 //! The client is an ordinary machine: an address, a default route and a resolver, all pointing to
 //! the box; nothing of I2P is set on it.
 
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::fault::Outcome;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::fault::{About, Fault, Outcome};
 use crate::netns::Netns;
 use crate::probe::{self, Transfer};
 use crate::process::Process;
@@ -27,6 +32,7 @@ pub const CLIENT_6: &str = "fd77:1::2";
 /// The client namespace and, once started, the gateway in the slot.
 pub struct Lan {
     gateway: Option<Process>,
+    admin: Option<PathBuf>,
     pub client: Netns,
     folder: PathBuf,
 }
@@ -49,6 +55,7 @@ impl Lan {
         let folder = places::folder(slot.folder().join("lan"))?;
         Ok(Lan {
             gateway: None,
+            admin: None,
             client,
             folder,
         })
@@ -75,6 +82,7 @@ impl Lan {
             },
         )?;
         self.gateway = Some(gateway);
+        self.admin = Some(admin_socket(slot));
         Ok(())
     }
 
@@ -89,6 +97,35 @@ impl Lan {
             .as_ref()
             .map(|g| places::tail(g.log(), 800))
             .unwrap_or_default()
+    }
+
+    /// The process id of `gatewayd`.
+    pub fn gatewayd(&self) -> Outcome<i32> {
+        let socket = self
+            .admin
+            .as_ref()
+            .ok_or_else(|| Fault::new("no gateway"))?;
+        let mut stream = UnixStream::connect(socket).about("admin socket")?;
+        stream.write_all(b"status\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let pid = text
+            .lines()
+            .find_map(|l| l.strip_prefix("gatewayd: running, pid "))
+            .and_then(|pid| pid.parse().ok());
+        pid.ok_or_else(|| Fault::new(format!("gatewayd does not run: {text}")))
+    }
+
+    /// Kills the supervisor at once; the rules stay, `gatewayd` ends by itself.
+    pub fn kill_supervisor(&mut self) -> Outcome<()> {
+        let gateway = self
+            .gateway
+            .take()
+            .ok_or_else(|| Fault::new("no gateway"))?;
+        let pid = i32::try_from(gateway.id()).unwrap_or_default();
+        kill(Pid::from_raw(pid), Signal::SIGKILL).about("supervisor")?;
+        drop(gateway);
+        Ok(())
     }
 
     /// Ends the gateway.
@@ -106,6 +143,10 @@ impl Lan {
     }
 }
 
+fn admin_socket(slot: &Slot) -> PathBuf {
+    slot.folder().join("gateway-run/admin.sock")
+}
+
 /// The gateway's configuration: the only place of the bench that knows its keys.
 fn config(slot: &Slot) -> String {
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
@@ -119,6 +160,6 @@ fn config(slot: &Slot) -> String {
         state = text(slot.folder().join("gateway-state")),
         stream = text(slot.stream_socket()),
         control = text(slot.control_socket()),
-        admin = text(slot.folder().join("gateway-run/admin.sock")),
+        admin = text(admin_socket(slot)),
     )
 }

@@ -104,6 +104,8 @@ impl Router {
 pub fn copy_program(name: &str, folder: &Path) -> Outcome<PathBuf> {
     let bin = places::folder(folder.join("bin"))?;
     let to = bin.join(name);
+    // One that still runs cannot be written over, but gives up its name.
+    let _ = std::fs::remove_file(&to);
     std::fs::copy(bins::find(name)?, &to).about(name)?;
     Ok(to)
 }

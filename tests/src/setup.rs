@@ -19,6 +19,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("udhcpc", "udhcpc"),
     ("dnsmasq", "dnsmasq-base"),
+    ("chromium", "chromium"),
     ("cc", "gcc libc6-dev"),
     ("dpkg", "dpkg"),
 ];

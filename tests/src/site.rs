@@ -1,8 +1,10 @@
 //! The web server behind the test site: a page, and bytes whose every value is known.
 //!
 //! `GET /` is a page, `GET /bytes/N` is N bytes, `POST /sum` answers the SHA-256 and the length of
-//! what was sent. One answer per connection, which is closed right after its last byte: readers
+//! what was sent; `/selftest` is a page that tests itself in a browser (`web`). One answer per connection, which is closed right after its last byte: readers
 //! slower than the sender must still get everything.
+
+mod web;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,6 +27,7 @@ const CONNECTIONS: usize = 64;
 
 /// The server; it ends when dropped.
 pub struct Site {
+    reports: Arc<web::Reports>,
     stop: Arc<AtomicBool>,
     open: Arc<AtomicUsize>,
     worker: Option<JoinHandle<()>>,
@@ -37,15 +40,23 @@ impl Site {
         listener.set_nonblocking(true)?;
         let stop = Arc::new(AtomicBool::new(false));
         let open = Arc::new(AtomicUsize::new(0));
+        let reports = Arc::<web::Reports>::default();
         let worker = thread::spawn({
             let (stop, open) = (Arc::clone(&stop), Arc::clone(&open));
-            move || accept(&listener, &stop, &open)
+            let reports = Arc::clone(&reports);
+            move || accept(&listener, &stop, &open, &reports)
         });
         Ok(Site {
+            reports,
             stop,
             open,
             worker: Some(worker),
         })
+    }
+
+    /// What pages of the browser's own test have said; they are taken.
+    pub fn reports(&self) -> Vec<String> {
+        self.reports.take()
     }
 
     /// How many connections are being served.
@@ -63,14 +74,19 @@ impl Drop for Site {
     }
 }
 
-fn accept(listener: &TcpListener, stop: &AtomicBool, open: &Arc<AtomicUsize>) {
+fn accept(
+    listener: &TcpListener,
+    stop: &AtomicBool,
+    open: &Arc<AtomicUsize>,
+    reports: &Arc<web::Reports>,
+) {
     while !stop.load(Ordering::SeqCst) {
         match listener.accept() {
             Ok((stream, _)) if open.load(Ordering::SeqCst) < CONNECTIONS => {
                 open.fetch_add(1, Ordering::SeqCst);
-                let open = Arc::clone(open);
+                let (open, reports) = (Arc::clone(open), Arc::clone(reports));
                 thread::spawn(move || {
-                    let _ = serve(stream);
+                    let _ = serve(stream, &reports);
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -80,23 +96,27 @@ fn accept(listener: &TcpListener, stop: &AtomicBool, open: &Arc<AtomicUsize>) {
     }
 }
 
-fn serve(stream: TcpStream) -> Outcome<()> {
+fn serve(stream: TcpStream, reports: &web::Reports) -> Outcome<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.set_write_timeout(Some(Duration::from_secs(120)))?;
     let mut reader = BufReader::new(stream.try_clone()?.take(1 << 40));
     let mut first = String::new();
     reader.read_line(&mut first)?;
-    let mut length = 0;
+    let (mut length, mut headers) = (0, Vec::new());
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
             break;
         }
         if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
+            && headers.len() < 100
         {
-            length = value.trim().parse().unwrap_or(0);
+            let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+            if name == "content-length" {
+                length = value.parse().unwrap_or(0);
+            }
+            headers.push((name, value));
         }
     }
     let mut words = first.split_whitespace();
@@ -105,6 +125,16 @@ fn serve(stream: TcpStream) -> Outcome<()> {
         .strip_prefix("http://")
         .map_or(path, |p| p.find('/').map_or("/", |i| &p[i..]));
     let mut out = stream;
+    let head_of = web::Head {
+        method,
+        path,
+        headers: &headers,
+        length,
+    };
+    if web::serve(&head_of, &mut reader, &mut out, reports)? {
+        out.shutdown(Shutdown::Both)?;
+        return Ok(());
+    }
     match (method, path) {
         ("GET", "/" | "/index.html") => answer(&mut out, "text/html", PAGE.as_bytes())?,
         ("POST", "/sum") => {

@@ -64,6 +64,8 @@ const STEPS: &[Step] = &[
             "interop",
             "--test",
             "interop_transit",
+            "--test",
+            "interop_lan",
             "--",
             "--ignored",
             "--test-threads=1",
