@@ -23,6 +23,9 @@ const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 /// Time between advertisements that nobody asked for.
 const INTERVAL: Duration = Duration::from_secs(200);
 
+/// Time to the next try of one that could not be sent.
+const SOON: Duration = Duration::from_millis(500);
+
 /// Least time between two (RFC 4861, section 10: `MIN_DELAY_BETWEEN_RAS`).
 const PAUSE: Duration = Duration::from_secs(3);
 
@@ -152,10 +155,11 @@ impl Socket {
         addresses.any(|own| own == address)
     }
 
-    fn send(&self, bytes: &[u8], to: Ipv6Addr) {
+    /// Whether it was sent. Right after the link came up it has no address to send from; what is
+    /// lost later is asked for again.
+    fn send(&self, bytes: &[u8], to: Ipv6Addr) -> bool {
         let to = SocketAddrV6::new(to, 0, 0, self.index);
-        // What is lost is asked for again.
-        let _ = self.socket.try_send_to(bytes, to.into());
+        self.socket.try_send_to(bytes, to.into()).is_ok()
     }
 }
 
@@ -181,8 +185,12 @@ pub async fn serve(
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {
-                if watch.may_serve() {
-                    socket.send(&advertisement(&facts, false), ALL_NODES);
+                let due = watch.may_serve();
+                if due && !socket.send(&advertisement(&facts, false), ALL_NODES) {
+                    next = Instant::now() + SOON;
+                    continue;
+                }
+                if due {
                     counters.add(Count::RouterAdvertisements);
                 }
                 last = Some(Instant::now());

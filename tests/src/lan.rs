@@ -1,10 +1,11 @@
 //! A LAN behind the slot: one client namespace, and the gateway that serves it.
 //!
-//! The client is an ordinary machine: an address, a default route and a resolver, all pointing to
-//! the box; nothing of I2P is set on it.
+//! The client is an ordinary machine that was just plugged in: it asks for an address with `udhcpc`
+//! and makes itself another one of the advertised prefix; nothing of I2P is set on it.
 
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,16 +19,23 @@ use crate::probe::{self, Transfer};
 use crate::process::Process;
 use crate::router::copy_program;
 use crate::slot::{GATEWAY_USER, ROUTER_USER, Slot};
-use crate::{i2pd, places, wall};
+use crate::{i2pd, places, process, wall};
 
 /// The box's address on the LAN.
 pub const BOX: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
-/// The client's address.
+/// The address that the client asks for.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 2);
 
-/// The box's IPv6 address on the LAN, and the client's.
+/// The box's IPv6 address on the LAN.
 pub const BOX_6: &str = "fd77:1::1";
-pub const CLIENT_6: &str = "fd77:1::2";
+
+/// Sets what `udhcpc` is told.
+const LEASED: &str = "#!/bin/sh
+case $1 in bound|renew)
+    ip addr replace $ip/$mask dev $interface
+    ip route replace default via $router
+;; esac
+";
 
 /// The client namespace and, once started, the gateway in the slot.
 pub struct Lan {
@@ -38,20 +46,11 @@ pub struct Lan {
 }
 
 impl Lan {
-    /// Cables a client to the slot. The box's side is up and has its address.
+    /// Cables a client to the slot. Neither side has an address before the gateway starts.
     pub fn new(slot: &Slot) -> Outcome<Lan> {
         let client = Netns::new(&format!("{}-lan", slot.namespace.name()))?;
         slot.namespace.cable("lan0", &client, "eth0")?;
-        slot.namespace.address("lan0", &format!("{BOX}/24"))?;
-        client.address("eth0", &format!("{CLIENT}/24"))?;
-        client.ip(&["route", "add", "default", "via", &BOX.to_string()])?;
         client.resolver(BOX)?;
-        let on_box = format!("{BOX_6}/64");
-        slot.namespace
-            .ip(&["-6", "addr", "add", &on_box, "dev", "lan0", "nodad"])?;
-        let on_client = format!("{CLIENT_6}/64");
-        client.ip(&["-6", "addr", "add", &on_client, "dev", "eth0", "nodad"])?;
-        client.ip(&["-6", "route", "add", "default", "via", BOX_6])?;
         let folder = places::folder(slot.folder().join("lan"))?;
         Ok(Lan {
             gateway: None,
@@ -71,19 +70,67 @@ impl Lan {
         command.arg("--config").arg(&file);
         let log = self.folder.join("gateway.log");
         let mut gateway = Process::start("supervisor", command, &log)?;
+        self.client.ip(&["link", "set", "eth0", "up"])?;
+        let script = self.script()?;
+        let limit = Duration::from_secs(20);
         wall::until(
             "gateway's resolver",
-            Duration::from_secs(20),
+            limit,
             Duration::from_millis(50),
             || {
                 gateway.check()?;
+                if !self.has(&["-4", "addr", "show", "dev", "eth0"], "inet ")? {
+                    self.ask_for_address(&script)?;
+                }
                 let answer = probe::dns_query(&self.client, BOX, "gateway.i2p");
                 Ok(answer.is_ok().then_some(()))
+            },
+        )?;
+        wall::until(
+            "address of the prefix",
+            limit,
+            Duration::from_millis(50),
+            || {
+                let own = [
+                    "-6",
+                    "addr",
+                    "show",
+                    "dev",
+                    "eth0",
+                    "scope",
+                    "global",
+                    "-tentative",
+                ];
+                Ok(self.has(&own, "inet6")?.then_some(()))
             },
         )?;
         self.gateway = Some(gateway);
         self.admin = Some(admin_socket(slot));
         Ok(())
+    }
+
+    /// A script for `udhcpc`.
+    fn script(&self) -> Outcome<String> {
+        let path = self.folder.join("leased");
+        places::write(&path, LEASED)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// One try, a second long; one that fails is repeated by who waits.
+    fn ask_for_address(&self, script: &str) -> Outcome<()> {
+        let mut command = self.client.command("udhcpc");
+        command.args(["-i", "eth0", "-n", "-q", "-f", "-t", "1", "-T", "1"]);
+        command.args(["-r", &CLIENT.to_string(), "-s", script]);
+        let log = self.folder.join("udhcpc.log");
+        let mut process = Process::start("udhcpc", command, &log)?;
+        process.wait(Duration::from_secs(5)).map(|_| ())
+    }
+
+    fn has(&self, words: &[&str], what: &str) -> Outcome<bool> {
+        let mut command = self.client.command("ip");
+        let text = process::output(command.args(words))?;
+        Ok(text.contains(what))
     }
 
     /// A fault with its last words if the gateway has ended.

@@ -1,8 +1,9 @@
 //! The web server behind the test site: a page, and bytes whose every value is known.
 //!
 //! `GET /` is a page, `GET /bytes/N` is N bytes, `POST /sum` answers the SHA-256 and the length of
-//! what was sent; `/selftest` is a page that tests itself in a browser (`web`). One answer per connection, which is closed right after its last byte: readers
-//! slower than the sender must still get everything.
+//! what was sent; `/selftest` is a page that tests itself in a browser (`web`). One answer per
+//! connection, which is closed right after its last byte: readers slower than the sender must still
+//! get everything.
 
 mod web;
 
