@@ -3,14 +3,16 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
 
+use ramson_ipc::{CHUNK_END, Chunks, Kind, Open, chunk_head};
 use ramson_proto::router::input::{ClientCmd, ClientId};
 use ramson_proto::router::output::ClientEvent;
 use ramson_proto::wire::hash::DestHash;
 use ramson_router::listen::conn::Registry;
-use ramson_router::listen::http;
+use ramson_router::listen::{http, stream_sock};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -84,6 +86,79 @@ fn proxy(site: impl Fn(&str) -> String + Send + 'static) -> (SocketAddr, Seen) {
     (at, seen)
 }
 
+/// A gateway's door to one site: every TCP connection becomes a stream to its port 8080.
+fn door(site: impl Fn(&str) -> String + Send + 'static) -> (SocketAddr, Seen) {
+    let n = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("ramson-door-{}-{n}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let streams = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    streams.set_nonblocking(true).unwrap();
+    let seen = Seen::default();
+    let asked = Arc::clone(&seen);
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        LocalSet::new().block_on(&runtime.unwrap(), async move {
+            let (tx, cmds) = channel(64);
+            let registry = Registry::new(tx, [0; 32]);
+            let streams = tokio::net::UnixListener::from_std(streams).unwrap();
+            spawn_local(stream_sock::serve(streams, registry.clone(), Vec::new()));
+            core(cmds, registry, site, asked).await;
+        });
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let stream = UnixStream::connect(&path).unwrap();
+            carry(client.unwrap(), stream);
+        }
+    });
+    (at, seen)
+}
+
+/// What the gateway does with a connection.
+fn carry(client: TcpStream, mut stream: UnixStream) {
+    let open = Open {
+        tag: b"device".to_vec(),
+        name: "site.i2p".to_owned(),
+        port: 8080,
+        kind: Kind::Detect,
+    };
+    stream.write_all(&open.encode().unwrap()).unwrap();
+    let (mut from, mut to) = (client.try_clone().unwrap(), stream.try_clone().unwrap());
+    thread::spawn(move || {
+        let mut buf = [0; 4096];
+        while let Ok(n @ 1..) = from.read(&mut buf) {
+            let chunk = [&chunk_head(n).unwrap(), &buf[..n]].concat();
+            if to.write_all(&chunk).is_err() {
+                return;
+            }
+        }
+        let _ = to.write_all(&CHUNK_END);
+    });
+    thread::spawn(move || deliver(&mut stream, client));
+}
+
+/// The answer's frame, then chunks until the end.
+fn deliver(stream: &mut UnixStream, mut client: TcpStream) {
+    if stream.read_exact(&mut [0; 5]).is_err() {
+        return;
+    }
+    let (mut chunks, mut buf) = (Chunks::default(), [0; 4096]);
+    while !chunks.is_ended() {
+        let Ok(n @ 1..) = stream.read(&mut buf) else {
+            return;
+        };
+        let n = chunks.strip(&mut buf[..n]).unwrap();
+        if client.write_all(&buf[..n]).is_err() {
+            return;
+        }
+    }
+    let _ = client.shutdown(std::net::Shutdown::Write);
+}
+
 async fn core(
     mut cmds: Receiver<ClientCmd>,
     registry: Registry,
@@ -124,6 +199,10 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// What Chromium shows of a page after its scripts have had some seconds.
 fn browse(proxy: SocketAddr, url: &str) -> String {
+    browse_with(&format!("--proxy-server=http://{proxy}"), url)
+}
+
+fn browse_with(way: &str, url: &str) -> String {
     let n = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("ramson-browser-{}-{n}", std::process::id());
     let profile = std::env::temp_dir().join(name);
@@ -146,7 +225,7 @@ fn browse(proxy: SocketAddr, url: &str) -> String {
             "--disable-dev-shm-usage",
         ])
         .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("--proxy-server=http://{proxy}"))
+        .arg(way)
         .args([
             "--timeout=15000",
             "--virtual-time-budget=10000",
@@ -282,4 +361,44 @@ fn a_login_is_one_of_the_same_site() {
     });
     let shown = browse(proxy_at, "http://site.i2p/");
     assert!(shown.contains("<title>same true</title>"), "{shown}");
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn on_another_port_a_site_works_and_does_not_see_the_browser() {
+    let page = "<head><link rel=preconnect href='http://site.i2p:8080'></head><body>\
+        <script>let n=0;function up(){n++;document.title='loaded '+n}</script>\
+        <img onload=up() src='/a.svg'><img onload=up() src='/b.svg'>\
+        <script>fetch('/f',{method:'PUT',body:'x'}).then(up);\
+        new WebSocket('ws://site.i2p:8080/ws')</script></body>";
+    let requests = Arc::new(Mutex::new(String::new()));
+    let heard = Arc::clone(&requests);
+    let (at, _) = door(move |request| {
+        heard.lock().unwrap().push_str(request);
+        if request.starts_with("GET / ") {
+            ok("text/html", "", page)
+        } else if request.starts_with("GET /ws ") {
+            "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n".to_owned()
+        } else {
+            ok("image/svg+xml", "", PICTURE)
+        }
+    });
+    let way = format!("--host-resolver-rules=MAP site.i2p {at}");
+    let shown = browse_with(&way, "http://site.i2p:8080/");
+    let requests = requests.lock().unwrap();
+    assert!(
+        shown.contains("<title>loaded 3</title>"),
+        "{shown}\n{requests}"
+    );
+    for part in [
+        "PUT /f ",
+        "GET /ws ",
+        "User-Agent: MYOB",
+        ".b32.i2p:8080\r\n",
+    ] {
+        assert!(requests.contains(part), "{part}: {requests}");
+    }
+    for part in ["Chrome", "Accept-Language", "site.i2p:8080"] {
+        assert!(!requests.contains(part), "{part}: {requests}");
+    }
 }
