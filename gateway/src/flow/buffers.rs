@@ -13,9 +13,9 @@
 //! | Unix sockets, each direction | [`UNIX_SEND`] and one piece | at most 40 KiB |
 //! | `gatewayd`, each direction | [`BUFFER`](super::BUFFER) | 8 KiB |
 //!
-//! 200 readers that stand still hold less than 5.1 MiB of TCP memory, which is below the pressure,
-//! and 9.6 MiB if all of them vanish in the middle of a transfer, which is below the end. That
-//! takes writing piece by piece, see [`write_all`].
+//! 200 readers that stand still hold 2 to 3.5 MiB of TCP memory, which is below the pressure, and
+//! 9.6 MiB if all of them vanish in the middle of a transfer, which is below the end. That takes
+//! writing piece by piece, see [`write_all`].
 
 use nix::libc;
 use socket2::SockRef;
