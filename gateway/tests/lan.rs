@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use probe::{dns_udp, fetch};
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -332,4 +333,101 @@ fn only_the_page_is_open(world: &World) {
             "{port}"
         );
     }
+}
+
+/// A resolver behind the box that forwards to it and lets no private addresses through, as home
+/// routers do; and a thousand connections at once of one device.
+#[test]
+fn a_resolver_downstream_and_a_thousand_connections() {
+    let lan = "ipv6 = false\n[limits]\nflows = 4096\nflows_per_client = 2000\n[virtual]\nviews = \"shared\"";
+    let Some((mut world, router)) = plugged_in(lan) else {
+        return;
+    };
+    let told = udhcpc(&world, &[]).unwrap();
+    let client: Ipv4Addr = told[0].parse().unwrap();
+    let mut resolver = Command::new("ip")
+        .args([
+            "netns",
+            "exec",
+            &world.ns("lan"),
+            "dnsmasq",
+            "--keep-in-foreground",
+        ])
+        .args([
+            "--stop-dns-rebind",
+            "--no-resolv",
+            "--server=192.168.77.1",
+            "--bind-interfaces",
+        ])
+        .args(["--conf-file=/dev/null", "--pid-file", "--interface=eth0"])
+        .spawn()
+        .unwrap();
+    let name = wait_for("an answer of the resolver", || {
+        let got = world.inside("lan", || dns_udp(client.into(), "echo.i2p.", A));
+        got.ok().filter(|(_, addresses)| !addresses.is_empty())
+    });
+    let _ = resolver.kill();
+    let _ = resolver.wait();
+    let to = std::net::SocketAddr::from((name.1[0], 7000));
+    let answers = world.inside("lan", || {
+        let mut open: Vec<_> = (0..1000_u32)
+            .map(|n| {
+                let mut stream = std::net::TcpStream::connect(to).unwrap();
+                stream
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .unwrap();
+                stream.write_all(format!("stream {n}").as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        let mut right = 0;
+        for (n, stream) in open.iter_mut().enumerate() {
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            right += usize::from(said == format!("stream {n}"));
+        }
+        right
+    });
+    assert_eq!(answers, 1000);
+    assert_eq!(router.opens.lock().unwrap().len(), 1000);
+    assert_eq!(world.stop(), Some(0));
+}
+
+/// Another client's habits: a DUID as its identity, no broadcast flag, addresses probed by ARP.
+#[test]
+fn dhcpcd_gets_an_address_and_keeps_it() {
+    let Some((mut world, _router)) = plugged_in("ipv6 = false") else {
+        return;
+    };
+    let ask = || {
+        let args = [
+            "-f",
+            "/dev/null",
+            "-4",
+            "-1",
+            "-B",
+            "-t",
+            "15",
+            "-C",
+            "resolv.conf",
+            "eth0",
+        ];
+        world.output("lan", "dhcpcd", &args);
+        let text = world.output("lan", "ip", &["-4", "-o", "addr", "show", "dev", "eth0"]);
+        let at = text
+            .find("inet ")
+            .unwrap_or_else(|| panic!("no address: {text}"));
+        text[at..].split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let first = ask();
+    assert!(
+        first.starts_with("192.168.77.") && first.ends_with("/24"),
+        "{first}"
+    );
+    let routes = world.output("lan", "ip", &["route", "show", "default"]);
+    assert!(routes.contains("via 192.168.77.1"), "{routes}");
+    ip(&format!("-n {} addr flush dev eth0", world.ns("lan")));
+    assert_eq!(ask(), first);
+    assert_eq!(world.stop(), Some(0));
 }

@@ -18,6 +18,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("nft", "nftables"),
     ("curl", "curl"),
     ("udhcpc", "udhcpc"),
+    ("dhcpcd", "dhcpcd-base"),
     ("dnsmasq", "dnsmasq-base"),
     ("chromium", "chromium"),
     ("cc", "gcc libc6-dev"),

@@ -305,6 +305,12 @@ fn gateway_carries_every_byte() {
     assert!(got.is_ok(), "{got:?}");
     site::check_bytes(&lan.fetched(), TWO_MB).unwrap();
     println!("2 MB at {:.2} MB/s", got.megabytes_per_s());
+    let got = lan
+        .curl(&Scene::url("/bytes/100000000"), limit, &[])
+        .unwrap();
+    assert!(got.is_ok(), "{got:?}");
+    site::check_bytes(&lan.fetched(), 100_000_000).unwrap();
+    println!("100 MB at {:.2} MB/s", got.megabytes_per_s());
     slow_reader(&lan).unwrap();
     let got = lan.curl("http://nobody.i2p/", limit, &[]).unwrap();
     assert!(!got.is_ok() && got.total_s < 5.0, "{got:?}");
