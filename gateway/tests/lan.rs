@@ -339,7 +339,8 @@ fn only_the_page_is_open(world: &World) {
 /// routers do; and a thousand connections at once of one device.
 #[test]
 fn a_resolver_downstream_and_a_thousand_connections() {
-    let lan = "ipv6 = false\n[limits]\nflows = 4096\nflows_per_client = 2000\n[virtual]\nviews = \"shared\"";
+    let lan = "ipv6 = false\n[limits]\nflows = 4096\nflows_per_client = 2000\n\
+               [virtual]\nviews = \"shared\"";
     let Some((mut world, router)) = plugged_in(lan) else {
         return;
     };
