@@ -3,6 +3,7 @@
 //! Every key has a default; unknown keys are refused; errors carry line numbers. The shipped
 //! `gateway.toml` spells the defaults out, a test keeps the two equal.
 
+mod console;
 mod dhcp;
 mod lan;
 mod lines;
@@ -10,6 +11,7 @@ mod paths;
 mod users;
 mod wan;
 
+pub use console::{Console, FirstPassword};
 pub use dhcp::{Dhcp, Mac, Static};
 pub use lan::{Lan, Views, Virtual};
 pub use paths::{Limits, Paths};
@@ -34,6 +36,8 @@ pub struct Config {
     /// The addresses names are mapped to.
     #[serde(rename = "virtual")]
     pub vip: Virtual,
+    /// The page that configures the box.
+    pub console: Console,
     /// Who the processes are.
     pub users: Users,
     /// Files and sockets.

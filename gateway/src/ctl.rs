@@ -26,6 +26,14 @@ pub struct Sockets {
 /// # Errors
 /// In words: nobody listens there, who asks is not allowed to, or the answer does not end.
 pub fn ask(socket: &Path, line: &str) -> Result<String, String> {
+    give(socket, line, &[])
+}
+
+/// The answer to one line with bytes behind it.
+///
+/// # Errors
+/// As [`ask`].
+pub fn give(socket: &Path, line: &str, bytes: &[u8]) -> Result<String, String> {
     let named = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             format!("is not running: nobody listens at {}", socket.display())
@@ -48,6 +56,8 @@ pub fn ask(socket: &Path, line: &str) -> Result<String, String> {
     stream
         .write_all(format!("{line}\n").as_bytes())
         .map_err(named)?;
+    // One who does not want them has answered, and has closed.
+    let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     stream
         .take(ANSWER_MAX)

@@ -2,19 +2,15 @@
 //! sockets, the directories of what it keeps, and the secrets of the virtual addresses, in one
 //! message.
 
+use crate::fds;
 use crate::lan_service;
 use crate::saved::Places;
 use ipnet::Ipv6Net;
 use sha2::{Digest, Sha256};
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::net::{TcpListener, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 /// First bytes of the message: a name and a version.
 const MAGIC: [u8; 4] = *b"RGH3";
@@ -129,7 +125,7 @@ pub fn send(
     let [s4, s6] = &sockets.streams;
     let [u4, u6] = &sockets.dns_udp;
     let [t4, t6] = &sockets.dns_tcp;
-    let fds: [_; FDS] = [
+    let fds = [
         s4.as_fd(),
         s6.as_fd(),
         u4.as_fd(),
@@ -143,18 +139,7 @@ pub fn send(
         places.run.as_fd(),
         places.flash.as_fd(),
     ];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let iov = [IoSlice::new(&bytes)];
-    let sent = sendmsg(channel, &iov, &mut control, SendFlags::NOSIGNAL)?;
-    if sent == bytes.len() {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::WriteZero.into())
-    }
+    fds::send(channel, &bytes, &fds)
 }
 
 /// Receives what [`send`] sent.
@@ -162,28 +147,10 @@ pub fn send(
 /// # Errors
 /// Something else came, or the other end is gone.
 pub fn receive(channel: impl AsFd) -> io::Result<Handed> {
-    let bad = || io::Error::from(io::ErrorKind::InvalidData);
-    let mut buf = [0; LEN];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut iov = [IoSliceMut::new(&mut buf)];
-    let got = recvmsg(channel, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let mut fds: Vec<OwnedFd> = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(received) = message {
-            fds.extend(received);
-        }
-    }
-    let body = buf
-        .strip_prefix(&MAGIC)
-        .filter(|_| got.bytes == LEN)
-        .ok_or_else(bad)?;
-    let secrets = body
-        .try_into()
-        .ok()
-        .and_then(Secrets::from_bytes)
-        .ok_or_else(bad)?;
-    let fds: [OwnedFd; FDS] = fds.try_into().map_err(|_| bad())?;
+    let (bytes, fds) = fds::receive::<LEN, FDS>(channel)?;
+    let secrets = bytes.strip_prefix(&MAGIC).and_then(|b| b.try_into().ok());
+    let secrets = secrets.and_then(Secrets::from_bytes);
+    let secrets = secrets.ok_or(io::ErrorKind::InvalidData)?;
     let [s4, s6, u4, u6, t4, t6, d4, c4, d6, icmp6, run, flash] = fds;
     Ok(Handed {
         sockets: Sockets {
@@ -222,7 +189,7 @@ mod tests {
             },
         };
         let secrets = Secrets::from_random([7; 38]);
-        let root = || OwnedFd::from(std::fs::File::open("/").unwrap());
+        let root = || std::os::fd::OwnedFd::from(std::fs::File::open("/").unwrap());
         let places = Places {
             run: root(),
             flash: root(),

@@ -8,8 +8,10 @@
 
 pub mod channel;
 pub mod config;
+pub mod console;
 pub mod counters;
 pub mod ctl;
+pub mod fds;
 pub mod handover;
 
 pub mod dhcp4;

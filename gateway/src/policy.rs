@@ -7,7 +7,7 @@
 
 mod budget;
 mod identity;
-mod rate;
+pub mod rate;
 
 pub use budget::{Budget, Permit, Refused, is_fair};
 pub use identity::Identities;

@@ -180,7 +180,10 @@ impl Saved {
 }
 
 /// Another file, fsync, rename, fsync of the directory.
-fn write(place: &OwnedFd, name: &str, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// Of the system; what was there stays.
+pub fn write(place: &OwnedFd, name: &str, bytes: &[u8]) -> io::Result<()> {
     let (at, temp) = (place.as_fd(), format!("{name}.new"));
     let flags =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod child;
 pub mod command;
+pub mod console;
 pub mod directory;
 pub mod moving;
 pub mod routes;
@@ -23,6 +24,7 @@ use crate::config::{Config, WanMode};
 use crate::handover::Secrets;
 use admin::{Admin, Request};
 use child::Child;
+use console::Console;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -84,7 +86,17 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         }
         _ => None,
     };
-    let client = options.gatewayd.with_file_name("wan-dhcp");
+    let console_user = match config.console.enabled {
+        true => {
+            let user = config.users.console.resolve();
+            Some(user.map_err(|e| lock_down(&format!("users.console: {e}")))?)
+        }
+        false => None,
+    };
+    let beside = |name| options.gatewayd.with_file_name(name);
+    let programs = (beside("console"), options.config_path.clone());
+    let console = Console::new(&config, programs, console_user, gateway);
+    let client = beside("wan-dhcp");
     let mut uplink = Uplink::new(&config, client, wan_user);
     let mut this = Supervisor {
         config,
@@ -102,9 +114,13 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     if let Err(e) = this.seal() {
         return Err(lock_down(&e));
     }
-    let admin = Admin::bind(&this.config.paths.admin_sock)?;
+    let mut admin = Admin::bind(&this.config.paths.admin_sock)?;
     let mut child = Child::new(&this.options, gateway);
-    let ended = this.serve(&admin, &mut child, &mut uplink).await;
+    let mut console = console?;
+    let ended = this
+        .serve(&mut admin, &mut child, &mut uplink, &mut console)
+        .await;
+    console.stop();
     child.stop().await;
     uplink.stop();
     // The socket may be gone already.
@@ -169,9 +185,10 @@ impl Supervisor {
 
     async fn serve(
         &mut self,
-        admin: &Admin,
+        admin: &mut Admin,
         child: &mut Child,
         uplink: &mut Uplink,
+        console: &mut Console,
     ) -> Result<(), String> {
         let listen = |kind| signal(kind).map_err(|e| format!("signals: {e}"));
         let mut terminate = listen(SignalKind::terminate())?;
@@ -190,25 +207,42 @@ impl Supervisor {
                 _ = watch.tick() => self.watch(child).await?,
                 () = tokio::time::sleep(pause) => {}
                 event = uplink.next() => self.uplink(event, child, uplink).await?,
-                request = admin.next() => match request.request {
-                    Request::Status => request.reply(&self.status(child, uplink).await).await,
-                    Request::Devices => {
-                        let devices = child.ask(Question::Devices).await;
-                        request.reply(&devices).await;
-                    }
-                    Request::NewIdentity(of) => {
-                        let done = child.ask(Question::NewIdentity(of)).await;
-                        request.reply(&done).await;
-                    }
-                    Request::Reload => {
-                        let done = self.reload(child).await;
-                        let outcome = if done.is_ok() { "ok" } else { "failed" };
-                        request.reply(&format!("reload: {outcome}\n")).await;
-                        done?;
-                    }
-                },
+                asked = admin.next() => {
+                    let text = self.answer(asked.request, child, uplink, console).await;
+                    asked.reply(text.as_ref().map_or("reload: failed\n", String::as_str)).await;
+                    text?;
+                }
+                request = console.next(&self.config) => {
+                    let text = self.answer(request, child, uplink, console).await;
+                    console.answer(text.as_ref().map_or("reload: failed\n", String::as_str)).await;
+                    text?;
+                }
             }
         }
+    }
+
+    /// Does what is asked for; the answer.
+    ///
+    /// # Errors
+    /// The rules could not be set: everything is locked down.
+    async fn answer(
+        &mut self,
+        request: Request,
+        child: &mut Child,
+        uplink: &Uplink,
+        console: &mut Console,
+    ) -> Result<String, String> {
+        Ok(match request {
+            Request::Status => self.status(child, uplink).await + &console.status(),
+            Request::Devices => child.ask(Question::Devices).await,
+            Request::NewIdentity(of) => child.ask(Question::NewIdentity(of)).await,
+            Request::PasswordCode => console.code(&self.config),
+            Request::PasswordSet => console.password_set(),
+            Request::Reload => {
+                self.reload(child).await?;
+                "reload: ok\n".to_owned()
+            }
+        })
     }
 
     /// Sets all again. Where the LAN has moved, `gatewayd` has to begin anew.

@@ -6,10 +6,12 @@
 //! makes a browser ask gets it too, but may not read it (it sends no CORS headers), and a name of
 //! others that was made to lead here is refused.
 
+pub mod forward;
 pub mod probes;
 pub mod router_state;
 pub mod serve;
 
+use forward::{Forward, Unfit};
 use ramson_ipc::page::{Acts, Sheet, escape, response};
 use router_state::RouterState;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -31,6 +33,8 @@ pub struct Facts {
     pub domain: String,
     /// Whether the questions of systems are answered.
     pub probes: bool,
+    /// Whether there is a console that requests for the box itself go to.
+    pub console: bool,
 }
 
 /// How things are.
@@ -47,6 +51,10 @@ pub struct State {
 pub enum Asked {
     /// The page.
     Page,
+    /// Something of the console's.
+    Console(Forward),
+    /// Something for the console that is not passed on.
+    Unfit(Unfit),
     /// One of the questions of systems.
     Probe(&'static probes::Probe),
     /// Something that is not here.
@@ -82,15 +90,17 @@ impl Facts {
 pub fn asked(head: &[u8], facts: &Facts) -> Option<(Asked, bool)> {
     let mut lines = [httparse::EMPTY_HEADER; LINES_MAX];
     let mut request = httparse::Request::new(&mut lines);
-    match request.parse(head) {
-        Ok(httparse::Status::Complete(_)) => {}
+    let taken = match request.parse(head) {
+        Ok(httparse::Status::Complete(taken)) => taken,
         Ok(httparse::Status::Partial) => return None,
         Err(_) => return Some((Asked::Malformed, false)),
-    }
+    };
     let head_only = request.method == Some("HEAD");
     let is = |what| Some((what, head_only));
-    if !matches!(request.method, Some("GET" | "HEAD")) {
-        return is(Asked::Method);
+    match request.method {
+        Some("GET" | "HEAD") => {}
+        Some("POST") if facts.console => {}
+        _ => return is(Asked::Method),
     }
     let path = request.path.unwrap_or("/");
     // Some send the whole address, as to a proxy.
@@ -114,7 +124,14 @@ pub fn asked(head: &[u8], facts: &Facts) -> Option<(Asked, bool)> {
         // HTTP/1.0 without a name, by address.
         return is(Asked::Page);
     };
-    is(judge(&host_name(host), path, facts))
+    let host = host_name(host);
+    if facts.console && facts.is_own_host(&host) {
+        return is(match Forward::new(&request, path, taken) {
+            Ok(forward) => Asked::Console(forward),
+            Err(why) => Asked::Unfit(why),
+        });
+    }
+    is(judge(&host, path, facts))
 }
 
 /// Without port and final dot, in lower case.
@@ -145,6 +162,13 @@ pub fn answer(asked: &Asked, head_only: bool, facts: &Facts, state: &State) -> V
     let page = |status, title, text: &str| plain(status, title, text, facts, head_only);
     match asked {
         Asked::Page => own_page(facts, state, head_only),
+        Asked::Console(forward) if forward.is_home => own_page(facts, state, head_only),
+        Asked::Console(_) => page(
+            "503 Service Unavailable",
+            "This page is away",
+            "The program that configures this box does not answer; it is started again by itself.",
+        ),
+        Asked::Unfit(why) => unfit(*why, page),
         Asked::Probe(probe) => probe_answer(probe, head_only),
         Asked::Nothing => page(
             "404 Not Found",
@@ -169,6 +193,31 @@ pub fn answer(asked: &Asked, head_only: bool, facts: &Facts, state: &State) -> V
     }
 }
 
+fn unfit(why: Unfit, page: impl Fn(&'static str, &'static str, &str) -> Vec<u8>) -> Vec<u8> {
+    match why {
+        Unfit::Malformed => page(
+            "400 Bad Request",
+            "The request is malformed",
+            "A line of its head is there twice, or is no text.",
+        ),
+        Unfit::Length => page(
+            "411 Length Required",
+            "The request does not say how long it is",
+            "What is sent to this page needs a length.",
+        ),
+        Unfit::Large => page(
+            "413 Content Too Large",
+            "The file is too long",
+            "At most 4 MiB can be sent to this page.",
+        ),
+        Unfit::Busy => page(
+            "503 Service Unavailable",
+            "Another file is on its way",
+            "Others are sending files to this box. Try again in a minute.",
+        ),
+    }
+}
+
 fn probe_answer(probe: &probes::Probe, head_only: bool) -> Vec<u8> {
     let (status, kind, body) = (probe.status, probe.kind, probe.body);
     let typed = if body.is_empty() {
@@ -181,7 +230,8 @@ fn probe_answer(probe: &probes::Probe, head_only: bool) -> Vec<u8> {
     format!("{head}\r\n\r\n{body}").into_bytes()
 }
 
-const FOOTER: &str = "Written by Ramson, the box that this network is connected to.";
+/// Who speaks.
+pub const FOOTER: &str = "Written by Ramson, the box that this network is connected to.";
 
 fn plain(status: &str, title: &str, text: &str, facts: &Facts, head_only: bool) -> Vec<u8> {
     let home = facts.v4;
@@ -202,6 +252,20 @@ fn plain(status: &str, title: &str, text: &str, facts: &Facts, head_only: bool) 
 }
 
 fn own_page(facts: &Facts, state: &State, head_only: bool) -> Vec<u8> {
+    let body = home(facts, state);
+    let sheet = Sheet {
+        title: "Ramson",
+        about: Some(&facts.name),
+        body: &body,
+        footer: FOOTER,
+    };
+    let more = [("Refresh", "15")];
+    response("200 OK", &more, &sheet.html(), Acts::Reads, head_only)
+}
+
+/// What everybody may know: whether all is well, and how to open a site. HTML.
+#[must_use]
+pub fn home(facts: &Facts, state: &State) -> String {
     let mut body = String::from(
         "<p><span class=\"badge good\">Protected</span> Devices on this network reach I2P sites \
          and nothing else; no other packet of theirs leaves this box.</p>",
@@ -223,14 +287,7 @@ fn own_page(facts: &Facts, state: &State, head_only: bool) -> Vec<u8> {
         escape(&facts.domain),
         facts.v4
     ));
-    let sheet = Sheet {
-        title: "Ramson",
-        about: Some(&facts.name),
-        body: &body,
-        footer: FOOTER,
-    };
-    let more = [("Refresh", "15")];
-    response("200 OK", &more, &sheet.html(), Acts::Reads, head_only)
+    body
 }
 
 fn router_part(router: Option<&RouterState>) -> String {

@@ -57,6 +57,7 @@ fn dns_answers_a_second() {
             name: "ramson".into(),
             domain: "internal".into(),
             probes: true,
+            console: false,
         };
         let vip = Vip::new([1; 16], "198.18.0.0/15".parse().unwrap(), None);
         let dns = Dns::new(

@@ -1,7 +1,9 @@
 //! The client thread: local listeners, and events of the core to their sockets.
 
 use crate::listen::conn::{Registry, event_id};
-use crate::listen::{control_sock, http, stream_sock};
+use crate::listen::control_sock::{self, Control};
+use crate::listen::{http, stream_sock};
+use crate::seeds::Given;
 use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::ClientEvent;
 use std::net::SocketAddr;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 /// Where the thread listens, and who may.
@@ -21,7 +23,9 @@ pub struct ClientLoopConfig {
     pub stream: PathBuf,
     /// Users besides root and ourselves that may open streams.
     pub uids: Vec<u32>,
-    /// Status and shutdown.
+    /// Users besides root and ourselves that may bring reseed files.
+    pub admins: Vec<u32>,
+    /// Status, reseed files and shutdown.
     pub control: PathBuf,
 }
 
@@ -35,6 +39,8 @@ pub struct ClientLoopChannels {
     pub status: watch::Receiver<String>,
     /// Woken by a shutdown request.
     pub shutdown: Arc<Notify>,
+    /// Reseed files that somebody brings.
+    pub reseeds: Sender<Given>,
 }
 
 /// Binds all listeners, then runs the thread.
@@ -72,7 +78,15 @@ async fn run(
         Err(e) => return drop(ready.send(Err(e.to_string()))),
     };
     let registry = Registry::new(ch.cmds.clone(), key);
-    let bound = listen(&config, &registry, ch.status, ch.shutdown).await;
+    let control = Control {
+        status: ch.status,
+        shutdown: ch.shutdown,
+        reseeds: ch.reseeds,
+        uids: config.uids.clone(),
+        admins: config.admins.clone(),
+        one: Semaphore::new(1),
+    };
+    let bound = listen(&config, &registry, control).await;
     let failed = bound.is_err();
     if ready.send(bound).is_err() || failed {
         return;
@@ -93,8 +107,7 @@ async fn run(
 async fn listen(
     config: &ClientLoopConfig,
     registry: &Registry,
-    status: watch::Receiver<String>,
-    shutdown: Arc<Notify>,
+    control: Control,
 ) -> Result<(), String> {
     if let Some(addr) = config.http {
         let listener = TcpListener::bind(addr)
@@ -108,12 +121,7 @@ async fn listen(
         registry.clone(),
         config.uids.clone(),
     ));
-    let control = control_sock::bind(&config.control)?;
-    spawn_local(control_sock::serve(
-        control,
-        status,
-        shutdown,
-        config.uids.clone(),
-    ));
+    let listener = control_sock::bind(&config.control)?;
+    spawn_local(control_sock::serve(listener, control));
     Ok(())
 }

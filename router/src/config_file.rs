@@ -161,6 +161,9 @@ section!(
         control: PathBuf = PathBuf::from(ramson_ipc::CONTROL_SOCK),
         /// Users (numbers) besides root and the router's own that may open streams.
         uids: Vec<u32> = Vec::new(),
+        /// Users besides root and the router's own that may ask for the status and bring reseed
+        /// files.
+        admins: Vec<u32> = Vec::new(),
     }
 );
 section!(

@@ -13,6 +13,7 @@ use crate::keys::KeyFile;
 use crate::link_loop::{self, LinkLoopChannels, LinkLoopConfig, LinkStatus};
 use crate::log::Log;
 use crate::own_address::{addresses, links_config};
+use crate::seeds::Given;
 use crate::store::{Store, StoreThread};
 use crate::{clock, entropy, sandbox, tcp};
 use ramson_proto::config::Config;
@@ -54,6 +55,7 @@ struct ClientEnds {
     cmds: mpsc::Receiver<ClientCmd>,
     events: mpsc::Sender<ClientEvent>,
     status: watch::Sender<String>,
+    given: mpsc::Receiver<Given>,
 }
 
 /// Signals, caught from the start on: none ends the process before it has written what it knows.
@@ -107,10 +109,12 @@ pub fn run(path: PathBuf, file: &ConfigFile) -> Result<(), String> {
     let (cmds, cmd_ends) = mpsc::channel(CHANNEL);
     let (event_ends, events) = mpsc::channel(CHANNEL);
     let (status_end, status) = watch::channel(STARTING.to_owned());
+    let (reseeds, given) = mpsc::channel(1);
     let channels = ClientLoopChannels {
         cmds,
         events,
         status,
+        reseeds,
         shutdown: Arc::clone(&start.shutdown),
     };
     let clients = client_loop::spawn(clients_config(file), channels)?;
@@ -118,6 +122,7 @@ pub fn run(path: PathBuf, file: &ConfigFile) -> Result<(), String> {
         cmds: cmd_ends,
         events: event_ends,
         status: status_end,
+        given,
     };
     let result = start.run(&runtime, signals, listening, ends);
     // The core dropped its channel ends: the other threads end by themselves.
@@ -215,7 +220,7 @@ impl Start<'_> {
         runtime.block_on(async {
             let wake = Arc::clone(&self.shutdown);
             let signalled = tokio::spawn(stop_on(signals.terminate, signals.interrupt, wake));
-            let watched = tokio::spawn(files::watch(files, signals.hang_up, told));
+            let watched = tokio::spawn(files::watch(files, signals.hang_up, clients.given, told));
             core_loop::run(router, core, store, log).await;
             signalled.abort();
             watched.abort();
@@ -251,6 +256,7 @@ fn clients_config(file: &ConfigFile) -> ClientLoopConfig {
         http: file.http_proxy.enabled.then_some(file.http_proxy.listen),
         stream: file.path(&file.sockets.stream),
         uids: file.sockets.uids.clone(),
+        admins: file.sockets.admins.clone(),
         control: file.path(&file.sockets.control),
     }
 }

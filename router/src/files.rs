@@ -5,7 +5,7 @@ use crate::config_file::ConfigFile;
 use crate::data_dir::DataDir;
 use crate::keys::KeyFile;
 use crate::log::Log;
-use crate::seeds::{self, RESEED_BELOW, Reseed, Waiting};
+use crate::seeds::{self, Given, RESEED_BELOW, Reseed, Waiting};
 use crate::{clock, names_file};
 use ramson_proto::limits;
 use ramson_proto::names::hosts::Hosts;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender};
 
 /// Name of the file with our newest RouterInfo in the data directory.
 pub const ROUTER_INFO: &str = "router.info";
@@ -151,6 +151,28 @@ impl Files {
         })
     }
 
+    /// A reseed file that somebody brought: its routers, and what to tell him.
+    fn given(&self, bytes: &[u8], now: Now) -> (Option<News>, String) {
+        let refused = |why: &dyn std::fmt::Display| (None, format!("error: {why}\n"));
+        match seeds::from_bytes(bytes, &self.running, now) {
+            Ok(Reseed::Routers(found)) if found.routers.is_empty() => refused(&found),
+            Ok(Reseed::Routers(found)) => {
+                let text = found.to_string();
+                self.log.line(
+                    Level::Info,
+                    format_args!("a reseed file was brought: {text}"),
+                );
+                let news = News {
+                    routers: found.routers,
+                    waiting: self.waiting(),
+                    ..News::default()
+                };
+                (Some(news), format!("{text}\n"))
+            }
+            Ok(Reseed::Later(why)) | Err(why) => refused(&why),
+        }
+    }
+
     /// Reads the configuration and its files again. What needs a restart is named and stays as
     /// it was, and so does everything when the configuration is refused.
     pub fn reload(&mut self, now: Now) -> News {
@@ -204,20 +226,38 @@ impl Files {
     }
 }
 
-/// Reads files again on each SIGHUP and when the clock has become right, and tells what they hold;
-/// ends when nobody listens.
-pub async fn watch(mut files: Files, mut hang_up: Signal, told: Sender<News>) {
+/// Why files are read.
+enum Why {
+    Asked,
+    Time,
+    Given(Given),
+}
+
+/// Reads files again on each SIGHUP and when the clock has become right, and those that somebody
+/// brings, and tells what they hold; ends when nobody listens.
+pub async fn watch(
+    mut files: Files,
+    mut hang_up: Signal,
+    mut given: Receiver<Given>,
+    told: Sender<News>,
+) {
     loop {
-        let asked = tokio::select! {
-            asked = hang_up.recv() => asked.is_some(),
-            () = tokio::time::sleep(LOOK) => false,
+        let why = tokio::select! {
+            Some(()) = hang_up.recv() => Why::Asked,
+            Some(file) = given.recv() => Why::Given(file),
+            () = tokio::time::sleep(LOOK) => Why::Time,
         };
         let read = move || {
             let now = clock::now();
-            let news = if asked {
-                Some(files.reload(now))
-            } else {
-                files.retry(now)
+            let news = match why {
+                Why::Asked => Some(files.reload(now)),
+                Why::Time => files.retry(now),
+                Why::Given(file) => {
+                    let (news, answer) = files.given(&file.bytes, now);
+                    // Whoever brought it may be gone.
+                    let _ = file.answer.send(answer);
+                    news
+                }
             };
             (files, news)
         };

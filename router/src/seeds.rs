@@ -133,6 +133,15 @@ pub fn from_dir(dir: &Path, net_id: u8, log: Log) -> Found {
     found
 }
 
+/// A reseed file that somebody brings over a socket.
+#[derive(Debug)]
+pub struct Given {
+    /// The file, at most 4 MiB.
+    pub bytes: Vec<u8>,
+    /// What to tell him: a line, `error: …` when nothing of it is used.
+    pub answer: tokio::sync::oneshot::Sender<String>,
+}
+
 /// What became of the reseed file.
 #[derive(Debug)]
 pub enum Reseed {
@@ -150,6 +159,18 @@ pub fn from_su3(file: &ConfigFile, now: Now) -> Result<Reseed, String> {
     let path = file.path(&file.seeds.su3);
     let named = |e: &dyn Display| format!("{}: {e}", path.display());
     let bytes = tree::read(&path, limits::SU3_MAX as u64).map_err(|e| named(&e))?;
+    match from_bytes(&bytes, file, now) {
+        Ok(Reseed::Later(why)) => Ok(Reseed::Later(named(&why))),
+        read => read.map_err(|e| named(&e)),
+    }
+}
+
+/// Reads a reseed file; its signature is always verified.
+///
+/// # Errors
+/// It is damaged, or nobody who is trusted signed it.
+pub fn from_bytes(bytes: &[u8], file: &ConfigFile, now: Now) -> Result<Reseed, String> {
+    let text = |e: &dyn Display| e.to_string();
     let certificates = certificates(file)?;
     let borrowed: Vec<(&str, &[u8])> = certificates
         .iter()
@@ -157,14 +178,14 @@ pub fn from_su3(file: &ConfigFile, now: Now) -> Result<Reseed, String> {
         .collect();
     if now.wall < EARLIEST {
         // Everything but the dates is judged today.
-        reseed::read_su3(&bytes, &borrowed, None).map_err(|e| named(&e))?;
-        let text = "the clock of this machine is wrong; it is read when the clock is right";
-        return Ok(Reseed::Later(named(&text)));
+        reseed::read_su3(bytes, &borrowed, None).map_err(|e| text(&e))?;
+        let why = "the clock of this machine is wrong; it is read when the clock is right";
+        return Ok(Reseed::Later(why.to_owned()));
     }
-    let routers = match reseed::read_su3(&bytes, &borrowed, Some(now.wall)) {
+    let routers = match reseed::read_su3(bytes, &borrowed, Some(now.wall)) {
         Ok(routers) => routers,
-        Err(e @ ReseedError::OutOfDate(_)) => return Ok(Reseed::Later(named(&e))),
-        Err(e) => return Err(named(&e)),
+        Err(e @ ReseedError::OutOfDate(_)) => return Ok(Reseed::Later(text(&e))),
+        Err(e) => return Err(text(&e)),
     };
     let mut found = Found::default();
     for bytes in routers {

@@ -64,8 +64,16 @@ impl Daemon {
     }
 
     fn ask(&self, request: &str) -> Option<String> {
+        self.give(request, &[])
+    }
+
+    /// One request with bytes behind it.
+    fn give(&self, request: &str, bytes: &[u8]) -> Option<String> {
         let mut stream = UnixStream::connect(self.data().join("run/control.sock")).ok()?;
         stream.write_all(request.as_bytes()).unwrap();
+        // Whoever wants none of it has answered, and has closed.
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         Some(answer)
@@ -187,6 +195,32 @@ fn streams(daemon: &Daemon) {
     assert_eq!((answer, bytes.as_str()), (unknown, ""));
 }
 
+/// A reseed file that is brought is judged as one that is configured, and what came of it is said.
+fn brought(daemon: &Daemon) {
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors");
+    let good = fs::read(Path::new(vectors).join("i2pseeds.su3")).unwrap();
+    let give = |file: &[u8], len: usize| daemon.give(&format!("reseed {len}\n"), file).unwrap();
+    // All of them are of another network, if the certificate is still good.
+    let whole = give(&good, good.len());
+    let other = whole.starts_with("error: no usable RouterInfo; left out: ");
+    let late = whole.contains("not valid");
+    assert!(
+        (other && whole.contains("of network 2, not 99")) || late,
+        "{whole}"
+    );
+    let mut forged = good.clone();
+    forged[good.len() / 2] ^= 1;
+    for bad in [&forged, &good[..good.len() / 2], &[7; 20]] {
+        let said = give(bad, bad.len());
+        assert!(said.starts_with("error: ") && said != whole, "{said}");
+    }
+    assert_eq!(give(&good[..20], 21), "error: 20 bytes of 21 came\n");
+    assert_eq!(give(&[], 0), "error: unknown request\n");
+    assert_eq!(give(&good, 5 << 20), "error: unknown request\n");
+    // It still answers, and one after the other was taken.
+    assert!(daemon.ask("status\n").unwrap().contains("netdb.routers: 0"));
+}
+
 #[test]
 fn a_daemon_without_privileges_and_without_a_network() {
     let mut daemon = Daemon::start();
@@ -194,6 +228,7 @@ fn a_daemon_without_privileges_and_without_a_network() {
     given_up(&daemon);
     pages(&daemon);
     streams(&daemon);
+    brought(&daemon);
     let keys = fs::read(daemon.data().join("router.keys")).unwrap();
     assert_eq!(daemon.ask("shutdown\n").unwrap(), "shutdown: started\n");
     assert!(daemon.process.wait().unwrap().success());

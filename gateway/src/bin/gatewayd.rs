@@ -17,8 +17,8 @@ use ramson_gateway::report;
 use ramson_gateway::router_client::RouterClient;
 use ramson_gateway::saved::{Keep, Places, Saved};
 use ramson_gateway::vip::Vip;
-use ramson_gateway::web::Facts;
 use ramson_gateway::web::serve::Web;
+use ramson_gateway::web::{self, Facts};
 use std::cell::RefCell;
 use std::io;
 use std::net::{TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
@@ -109,8 +109,13 @@ fn assemble(config: &Config, secrets: &Secrets, lan: &LanService) -> (Rc<Gate>, 
         name: config.lan.name.clone(),
         domain: config.lan.domain.clone(),
         probes: config.lan.answer_probes,
+        console: config.console.enabled,
     };
-    let (control, rogue) = (config.paths.control_sock.clone(), Rc::clone(&lan.rogue));
+    let sockets = web::serve::Sockets {
+        control: config.paths.control_sock.clone(),
+        console: config.paths.console_sock.clone(),
+    };
+    let rogue = Rc::clone(&lan.rogue);
     let gate = Rc::new(Gate {
         vip: Rc::new(RefCell::new(vip)),
         clients: Rc::new(RefCell::new(clients)),
@@ -118,7 +123,7 @@ fn assemble(config: &Config, secrets: &Secrets, lan: &LanService) -> (Rc<Gate>, 
         budget: Budget::new(config.limits.flows, config.limits.flows_per_client),
         router: RouterClient::new(config.paths.stream_sock.clone()),
         counters: Rc::new(Counters::default()),
-        web: Rc::new(Web::new(facts.clone(), control, rogue)),
+        web: Rc::new(Web::new(facts.clone(), sockets, rogue)),
     });
     let dns = Dns::new(
         Rc::clone(&gate.vip),

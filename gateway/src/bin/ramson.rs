@@ -3,6 +3,8 @@
 use ramson_gateway::channel::ShortId;
 use ramson_gateway::config::Config;
 use ramson_gateway::ctl::{self, Sockets};
+use ramson_ipc::control::RESEED_MAX;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +15,8 @@ usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
   devices                  who was seen on the LAN lately
   new-identity DEVICE|all  the next connections of a device, or of all, come from another
                            destination; those that are open keep theirs
+  password-code            a code with which a new password of the box's page can be set
+  reseed FILE              give the router a reseed file (su3); its signature is verified
   reload                   set rules, routes and kernel settings again
 
   --config FILE            the gateway's, for its socket; default /etc/ramson/gateway.toml, and
@@ -26,6 +30,7 @@ const CONFIG: &str = "/etc/ramson/gateway.toml";
 enum Command {
     Status,
     Ask(String),
+    Reseed(PathBuf),
 }
 
 struct Arguments {
@@ -62,12 +67,14 @@ fn arguments() -> Result<Option<Arguments>, String> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let command = match words.as_slice() {
         ["status"] => Command::Status,
-        [word @ ("devices" | "reload")] => Command::Ask((*word).to_owned()),
+        [word @ ("devices" | "reload" | "password-code")] => Command::Ask((*word).to_owned()),
         ["new-identity", "all"] => Command::Ask("new-identity all".into()),
         ["new-identity", id] => {
             let id: ShortId = id.parse().map_err(|e| format!("{id} {e}"))?;
             Command::Ask(format!("new-identity {id}"))
         }
+        ["reseed", file] => Command::Reseed(file.into()),
+        ["reseed"] => return Err("reseed needs a file".into()),
         ["new-identity"] => return Err("new-identity needs a device or the word all".into()),
         [] => return Err(USAGE.into()),
         words => return Err(format!("no such request: {}\n{USAGE}", words.join(" "))),
@@ -122,13 +129,32 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         }
         Command::Ask(line) => {
             let text = ctl::ask(&sockets.gateway, line).map_err(|e| format!("gateway: {e}"))?;
-            match text.strip_prefix("error: ") {
-                Some(what) => Err(what.trim_end().to_owned()),
-                None => {
-                    print!("{text}");
-                    Ok(true)
-                }
+            show(&text)
+        }
+        Command::Reseed(path) => {
+            let file = std::fs::File::open(path).and_then(|file| {
+                let mut bytes = Vec::new();
+                let most = u64::from(RESEED_MAX) + 1;
+                file.take(most).read_to_end(&mut bytes).map(|_| bytes)
+            });
+            let file = file.map_err(|e| format!("{}: {e}", path.display()))?;
+            if file.is_empty() || file.len() > RESEED_MAX as usize {
+                let why = "is no reseed file: it has 1 byte to 4 MiB";
+                return Err(format!("{}: {why}", path.display()));
             }
+            let line = format!("reseed {}", file.len());
+            let text = ctl::give(&sockets.router, &line, &file);
+            show(&text.map_err(|e| format!("router: {e}"))?)
+        }
+    }
+}
+
+fn show(text: &str) -> Result<bool, String> {
+    match text.strip_prefix("error: ") {
+        Some(what) => Err(what.trim_end().to_owned()),
+        None => {
+            print!("{text}");
+            Ok(true)
         }
     }
 }

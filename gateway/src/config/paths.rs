@@ -20,6 +20,8 @@ pub struct Paths {
     pub control_sock: PathBuf,
     /// The supervisor's own socket for requests, in a directory of the same kind.
     pub admin_sock: PathBuf,
+    /// Where `gatewayd` passes visitors on to the console, in a directory of its own.
+    pub console_sock: PathBuf,
 }
 
 impl Default for Paths {
@@ -29,6 +31,7 @@ impl Default for Paths {
             stream_sock: ramson_ipc::STREAM_SOCK.into(),
             control_sock: ramson_ipc::CONTROL_SOCK.into(),
             admin_sock: "/run/ramson-gateway/admin.sock".into(),
+            console_sock: "/run/ramson-console/console.sock".into(),
         }
     }
 }
@@ -60,6 +63,7 @@ impl Paths {
             ("stream_sock", &self.stream_sock, SOCKET_PATH_MAX),
             ("control_sock", &self.control_sock, SOCKET_PATH_MAX),
             ("admin_sock", &self.admin_sock, SOCKET_PATH_MAX),
+            ("console_sock", &self.console_sock, SOCKET_PATH_MAX),
         ] {
             let dots = path.components().any(|c| c == Component::ParentDir);
             if !path.is_absolute() || dots || path.file_name().is_none() {
@@ -75,6 +79,11 @@ impl Paths {
         }
         if self.admin_sock == self.stream_sock {
             return Err(("paths", "admin_sock", "is the same as paths.stream_sock"));
+        }
+        // Others may pass through that one's directory, and through no other.
+        if self.console_sock.parent() == self.admin_sock.parent() {
+            let what = "needs another directory than paths.admin_sock";
+            return Err(("paths", "console_sock", what));
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ pub struct Users {
     pub gateway: User,
     /// Who the WAN's DHCP client runs as; needed where there is one.
     pub wan: User,
+    /// Who the console runs as; needed where there is one.
+    pub console: User,
 }
 
 impl Default for Users {
@@ -21,6 +23,7 @@ impl Default for Users {
             router: User::Name("ramson".into()),
             gateway: User::Name("ramson-gw".into()),
             wan: User::Name("ramson-wan".into()),
+            console: User::Name("ramson-www".into()),
         }
     }
 }
@@ -63,6 +66,7 @@ impl Users {
             ("router", &self.router),
             ("gateway", &self.gateway),
             ("wan", &self.wan),
+            ("console", &self.console),
         ] {
             if [User::Id(0), User::Name("root".into())].contains(user) {
                 return Err(("users", key, "cannot be root"));
@@ -80,6 +84,9 @@ impl Users {
                 "wan",
                 "must differ from users.router and users.gateway",
             ));
+        }
+        if [&self.router, &self.gateway, &self.wan].contains(&&self.console) {
+            return Err(("users", "console", "must differ from the other users"));
         }
         Ok(())
     }

@@ -81,6 +81,7 @@ mod tests {
             name: "ramson".into(),
             domain: "home.internal".into(),
             probes: true,
+            console: false,
         };
         let hosts = Hosts::new(facts.clone(), Rc::clone(&devices));
         let v4 = |name: &str| hosts.find(name).map(|host| host.v4);

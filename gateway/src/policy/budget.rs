@@ -103,6 +103,29 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// One more for this client; one that has its share gives up the one that it has used least
+    /// lately.
+    ///
+    /// # Errors
+    /// Nothing is left for a client that has none.
+    pub fn take_over(self: &Rc<Self>, client: ClientId, now: Instant) -> Result<Permit, Refused> {
+        match self.take(client, now) {
+            Err(Refused::Share) => {}
+            taken => return taken,
+        }
+        let mut all = self.held.borrow_mut();
+        let own = all.iter().filter(|(_, u)| u.client == client);
+        let oldest = own.min_by_key(|(number, u)| (u.last.get(), **number));
+        let oldest = oldest.map(|(number, _)| *number);
+        if let Some(held) = oldest.and_then(|oldest| all.remove(&oldest)) {
+            held.taken.notify_one();
+        }
+        drop(all);
+        self.take(client, now)
+    }
+}
+
 /// What lies idle with the client that holds most, the longest.
 fn most_idle(all: &BTreeMap<u64, Rc<Use>>, now: Instant) -> Option<u64> {
     let mut counts = BTreeMap::<ClientId, usize>::new();
@@ -162,6 +185,24 @@ mod tests {
         assert!(budget.take(A, now).is_ok());
         // A single unit is somebody's.
         assert!(Budget::new(1, 1).take(A, now).is_ok());
+    }
+
+    #[test]
+    fn ones_own_oldest_makes_room() {
+        let (budget, now) = (Budget::new(9, 2), now());
+        let first = budget.take_over(A, now).unwrap();
+        let second = budget.take_over(A, now).unwrap();
+        first.touch(now + IDLE);
+        let third = budget.take_over(A, now + IDLE).unwrap();
+        assert_eq!(budget.held(A), 2);
+        let waker = std::task::Waker::noop();
+        let mut context = std::task::Context::from_waker(waker);
+        for (permit, is_taken) in [(&first, false), (&second, true), (&third, false)] {
+            let taken = std::pin::pin!(permit.taken()).poll(&mut context);
+            assert_eq!(taken.is_ready(), is_taken);
+        }
+        drop((first, second, third));
+        assert_eq!(budget.held(A), 0);
     }
 
     #[test]

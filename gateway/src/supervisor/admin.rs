@@ -8,13 +8,15 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long a peer may take to say its line or to take the answer: the supervisor waits.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Longest request line.
-const LINE_MAX: u64 = 32;
+pub const LINE_MAX: u64 = 32;
 
 /// What may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub enum Request {
     Devices,
     /// A new identity for a device; for all without one.
     NewIdentity(Option<ShortId>),
+    /// The console has a password: the time in which one can be set without another is over.
+    PasswordSet,
+    /// A code with which a new password of the console can be set.
+    PasswordCode,
 }
 
 /// A request and the way back.
@@ -36,11 +42,24 @@ pub struct Asked {
     stream: UnixStream,
 }
 
-/// The listening socket.
-pub struct Admin(UnixListener);
+/// Requests that wait while the supervisor is busy; more wait in the listener's own queue.
+const WAITING: usize = 4;
+
+/// The listening socket. A task of its own reads from it: whatever else the supervisor wakes up
+/// for, a request that has begun to arrive is not lost.
+pub struct Admin {
+    requests: Receiver<Asked>,
+    reads: JoinHandle<()>,
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.reads.abort();
+    }
+}
 
 impl Admin {
-    /// Replaces what an earlier run left there.
+    /// Replaces what an earlier run left there. Within a runtime.
     ///
     /// # Errors
     /// In words: another supervisor listens there, or others than root can change the directory.
@@ -60,36 +79,44 @@ impl Admin {
         let before = umask(Mode::from_bits_truncate(0o177));
         let listener = UnixListener::bind(path);
         umask(before);
-        listener.map(Self).map_err(|e| named(&e))
+        let (sender, requests) = channel(WAITING);
+        let reads = tokio::spawn(accept(listener.map_err(|e| named(&e))?, sender));
+        Ok(Self { requests, reads })
     }
 
-    /// The next well-formed request of somebody allowed; others are told and forgotten.
-    pub async fn next(&self) -> Asked {
-        loop {
-            let Ok((mut stream, _)) = self.0.accept().await else {
-                tokio::time::sleep(PATIENCE).await;
-                continue;
-            };
-            let own = nix::unistd::Uid::effective().as_raw();
-            let allowed = stream
-                .peer_cred()
-                .is_ok_and(|cred| [0, own].contains(&cred.uid()));
-            let request = if allowed {
-                read(&mut stream).await
-            } else {
-                None
-            };
-            match request {
-                Some(request) => return Asked { request, stream },
-                None => {
-                    Asked {
-                        request: Request::Status,
-                        stream,
-                    }
-                    .reply("error: refused\n")
-                    .await
+    /// The next well-formed request of somebody allowed; loses none when it is cancelled.
+    pub async fn next(&mut self) -> Asked {
+        match self.requests.recv().await {
+            Some(asked) => asked,
+            // The task ends with this value only.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Passes on well-formed requests of those allowed; others are told and forgotten.
+async fn accept(listener: UnixListener, requests: Sender<Asked>) {
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else {
+            tokio::time::sleep(PATIENCE).await;
+            continue;
+        };
+        let own = nix::unistd::Uid::effective().as_raw();
+        let allowed = stream
+            .peer_cred()
+            .is_ok_and(|cred| [0, own].contains(&cred.uid()));
+        let request = if allowed {
+            read(&mut stream).await
+        } else {
+            None
+        };
+        match request {
+            Some(request) => {
+                if requests.send(Asked { request, stream }).await.is_err() {
+                    return;
                 }
             }
+            None => say(&mut stream, "error: refused\n").await,
         }
     }
 }
@@ -97,9 +124,13 @@ impl Admin {
 impl Asked {
     /// Answers and closes.
     pub async fn reply(mut self, text: &str) {
-        // A peer that does not listen loses its answer.
-        let _ = timeout(PATIENCE, self.stream.write_all(text.as_bytes())).await;
+        say(&mut self.stream, text).await;
     }
+}
+
+async fn say(stream: &mut UnixStream, text: &str) {
+    // A peer that does not listen loses its answer.
+    let _ = timeout(PATIENCE, stream.write_all(text.as_bytes())).await;
 }
 
 async fn read(stream: &mut UnixStream) -> Option<Request> {
@@ -114,14 +145,24 @@ async fn read(stream: &mut UnixStream) -> Option<Request> {
         Some(())
     };
     timeout(PATIENCE, all).await.ok()??;
-    match std::str::from_utf8(&line).ok()?.strip_suffix('\n')? {
-        "status" => Some(Request::Status),
-        "reload" => Some(Request::Reload),
-        "devices" => Some(Request::Devices),
-        "new-identity all" => Some(Request::NewIdentity(None)),
-        line => {
-            let id = line.strip_prefix("new-identity ")?.parse().ok()?;
-            Some(Request::NewIdentity(Some(id)))
+    Request::parse(std::str::from_utf8(&line).ok()?.strip_suffix('\n')?)
+}
+
+impl Request {
+    /// Of a line without its end.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        match line {
+            "status" => Some(Self::Status),
+            "reload" => Some(Self::Reload),
+            "devices" => Some(Self::Devices),
+            "password-code" => Some(Self::PasswordCode),
+            "password-set" => Some(Self::PasswordSet),
+            "new-identity all" => Some(Self::NewIdentity(None)),
+            line => {
+                let id = line.strip_prefix("new-identity ")?.parse().ok()?;
+                Some(Self::NewIdentity(Some(id)))
+            }
         }
     }
 }
@@ -133,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn requests_are_answered_and_nonsense_is_not() {
         let path = std::env::temp_dir().join(format!("ramson-admin-{}", std::process::id()));
-        let admin = Admin::bind(&path).unwrap();
+        let mut admin = Admin::bind(&path).unwrap();
         let ask = |line: &'static [u8]| {
             let path = path.clone();
             async move {
@@ -154,6 +195,28 @@ mod tests {
             ask(b"reload\n").await
         };
         assert_eq!(tokio::join!(serve, clients).1, "done\n");
+        // One that is taken while something else comes first is still there.
+        let interrupted = async {
+            for _ in 0..200 {
+                tokio::select! {
+                    biased;
+                    asked = admin.next() => return asked.reply("kept\n").await,
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            panic!("it was lost");
+        };
+        let slow = async {
+            let mut stream = UnixStream::connect(&path).await.unwrap();
+            for piece in [b"sta".as_slice(), b"tus", b"\n"] {
+                tokio::task::yield_now().await;
+                stream.write_all(piece).await.unwrap();
+            }
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        assert_eq!(tokio::join!(interrupted, slow).1, "kept\n");
         std::fs::remove_file(&path).unwrap();
     }
 
@@ -174,6 +237,8 @@ mod tests {
         std::os::unix::fs::symlink(&victim, &path).unwrap();
         drop(Admin::bind(&path).unwrap());
         assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
+        // The socket ends with its task.
+        tokio::task::yield_now().await;
         drop(Admin::bind(&path).unwrap());
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)).unwrap();
         let shared = Admin::bind(&path).map(drop);

@@ -3,9 +3,9 @@
 //! The router's and the gateway's users own directories of their own, and may be somebody else's
 //! by the time root works: nothing of root's is kept in those, and no symbolic link is followed.
 
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
-use nix::unistd::{Gid, Uid};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, mkdirat};
+use nix::unistd::{Gid, Uid, fchownat};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -72,6 +72,24 @@ impl Directory {
             return Err("can be written by others than root".into());
         }
         Ok(())
+    }
+
+    /// Lets others reach what is in it by name; they still cannot list or change it.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn let_through(&self) -> io::Result<()> {
+        Ok(fchmod(self.0.as_fd(), Mode::from_bits_truncate(0o711))?)
+    }
+
+    /// Gives what has this name away; a link itself, not where it leads.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn give_name(&self, name: &str, (uid, gid): (u32, u32)) -> io::Result<()> {
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
+        Ok(fchownat(self.0.as_fd(), name, uid, gid, flags)?)
     }
 
     /// Opens a directory below this one that belongs to another user alone; makes it if missing.

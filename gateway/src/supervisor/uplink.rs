@@ -6,6 +6,7 @@
 
 use super::command;
 use crate::config::{Config, WanMode};
+use crate::fds;
 use crate::wan_dhcp::lease::{LEN, Lease};
 use crate::wan_dhcp::serve::REFUSED;
 use ipnet::Ipv4Net;
@@ -13,13 +14,8 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket, sockopt,
 };
 use nix::unistd::{Uid, setfsuid};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
 use std::ffi::OsString;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -162,7 +158,7 @@ impl Uplink {
         let mac = crate::ra::mac(&self.interface).ok_or("the WAN interface is not there")?;
         let socket = client_socket(uid, &self.interface).map_err(|e| text(&e))?;
         let (ours, theirs) = UnixStream::pair().map_err(|e| text(&e))?;
-        send(&ours, &socket, mac).map_err(|e| text(&e))?;
+        fds::send(&ours, &mac, &[socket.as_fd()]).map_err(|e| text(&e))?;
         ours.set_nonblocking(true).map_err(|e| text(&e))?;
         let channel = tokio::net::UnixStream::from_std(ours).map_err(|e| text(&e))?;
         let process = Command::new(&self.program)
@@ -264,43 +260,13 @@ fn make_socket(interface: &str) -> nix::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Hands the client its socket and the MAC of the interface.
-fn send(channel: impl AsFd, socket: &UdpSocket, mac: [u8; 6]) -> io::Result<()> {
-    let fds = [socket.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&fds));
-    let sent = sendmsg(
-        channel,
-        &[IoSlice::new(&mac)],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )?;
-    if sent == mac.len() {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::WriteZero.into())
-    }
-}
-
 /// What the client is handed: its socket, and the MAC of the interface.
 ///
 /// # Errors
 /// Something else came.
 pub fn receive(channel: impl AsFd) -> io::Result<(UdpSocket, [u8; 6])> {
-    let mut mac = [0; 6];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut iov = [IoSliceMut::new(&mut mac)];
-    let got = recvmsg(channel, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let fd = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    match fd {
-        Some(fd) if got.bytes == 6 => Ok((fd.into(), mac)),
-        _ => Err(io::ErrorKind::InvalidData.into()),
-    }
+    let (mac, [socket]) = fds::receive(channel)?;
+    Ok((socket.into(), mac))
 }
 
 #[cfg(test)]
@@ -349,7 +315,7 @@ mod tests {
     fn the_socket_and_the_mac_arrive() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        send(&ours, &socket, [1, 2, 3, 4, 5, 6]).unwrap();
+        fds::send(&ours, &[1, 2, 3, 4, 5, 6], &[socket.as_fd()]).unwrap();
         let (got, mac) = receive(&theirs).unwrap();
         assert_eq!(got.local_addr().unwrap(), socket.local_addr().unwrap());
         assert_eq!(mac, [1, 2, 3, 4, 5, 6]);

@@ -24,6 +24,20 @@ pub struct RouterState {
     pub tunnels: u64,
     /// A client destination has tunnels.
     pub ready: bool,
+    /// Tunnels built of those tried, percent.
+    pub success: u64,
+    /// Bytes of all links since the start.
+    pub received: u64,
+    /// See `received`.
+    pub sent: u64,
+    /// Bytes sent for others since the start.
+    pub transit: u64,
+    /// Seconds since the start.
+    pub uptime: u64,
+    /// Kilobytes of memory.
+    pub memory: u64,
+    /// What keeps the reseed file from being read.
+    pub waiting: Option<String>,
 }
 
 impl RouterState {
@@ -41,6 +55,13 @@ impl RouterState {
                 "netdb.routers" => state.known = number(),
                 "peers" => state.peers = number(),
                 "destinations.ready" => state.ready = number() > 0,
+                "builds.success_percent" => state.success = number(),
+                "bandwidth.received_bytes" => state.received = number(),
+                "bandwidth.sent_bytes" => state.sent = number(),
+                "bandwidth.transit_bytes" => state.transit = number(),
+                "uptime_seconds" => state.uptime = number(),
+                "memory.rss_kbytes" => state.memory = number(),
+                "seeds.waiting" => state.waiting = Some(value.chars().take(200).collect()),
                 _ if key.starts_with("tunnels.") => {
                     let up = value.split(' ').next().unwrap_or_default();
                     state.tunnels += up.parse::<u64>().unwrap_or(0);
@@ -74,7 +95,8 @@ mod tests {
     fn figures_are_taken_from_the_status() {
         let text = "version: 0.1\nclock: ok\npeers: 7\nnetdb.routers: 120\ndestinations.ready: 2\n\
                     tunnels.exploratory.inbound: 3 of 3, 0 building, 0 failing\n\
-                    tunnels.5.outbound: 2 of 3, 1 building, 0 failing\nodd line\n";
+                    tunnels.5.outbound: 2 of 3, 1 building, 0 failing\n\
+                    builds.success_percent: 87\nodd line\n";
         let state = RouterState::parse(text);
         let expected = RouterState {
             clock: "ok".into(),
@@ -82,6 +104,8 @@ mod tests {
             peers: 7,
             tunnels: 5,
             ready: true,
+            success: 87,
+            ..RouterState::default()
         };
         assert_eq!(state, expected);
         assert!(!RouterState::parse("").ready);

@@ -7,6 +7,7 @@ fn facts() -> Facts {
         name: "ramson".into(),
         domain: "internal".into(),
         probes: true,
+        console: false,
     }
 }
 
@@ -106,6 +107,7 @@ fn the_page_says_how_things_are() {
             peers: 7,
             tunnels: 6,
             ready: true,
+            ..RouterState::default()
         }),
     };
     let page = text(&Asked::Page, &state);

@@ -21,6 +21,7 @@ use std::time::Duration;
 pub const ROUTER: u32 = 64_101;
 pub const GATEWAY: u32 = 64_102;
 pub const WAN_DHCP: u32 = 64_103;
+pub const CONSOLE: u32 = 64_104;
 
 const WAN_MAC: &str = "02:00:00:00:02:02";
 
@@ -47,6 +48,8 @@ pub struct World {
     pub remove_rules: bool,
     /// Where the WAN's addresses come from.
     pub wan_mode: &'static str,
+    /// Whether there is a page that configures the box.
+    pub console: bool,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -64,6 +67,7 @@ impl World {
             supervisor: None,
             remove_rules: true,
             wan_mode: "external",
+            console: false,
         };
         for side in ["lan", "gw", "wan"] {
             ip(&format!("netns add {}", world.ns(side)));
@@ -125,11 +129,13 @@ impl World {
         let dir = self.dir.display();
         let text = format!(
             "[lan]\n{address6}\n[wan]\ninterface = \"{wan}\"\nmode = \"{}\"\n\
-             [users]\nrouter = {ROUTER}\ngateway = {GATEWAY}\nwan = {WAN_DHCP}\n[paths]\n\
+             [users]\nrouter = {ROUTER}\ngateway = {GATEWAY}\nwan = {WAN_DHCP}\n\
+             console = {CONSOLE}\n[console]\nenabled = {}\n[paths]\n\
+             console_sock = \"{dir}/page/console.sock\"\n\
              state_dir = \"{dir}/state\"\nstream_sock = \"{dir}/stream.sock\"\n\
              control_sock = \"{dir}/control.sock\"\n\
              admin_sock = \"{dir}/admin.sock\"\n",
-            self.wan_mode
+            self.wan_mode, self.console
         );
         let config = self.dir.join("gateway.toml");
         fs::write(&config, text).unwrap();
@@ -138,6 +144,8 @@ impl World {
         fs::copy(env!("CARGO_BIN_EXE_gatewayd"), &gatewayd).unwrap();
         let client = self.dir.join("wan-dhcp");
         fs::copy(env!("CARGO_BIN_EXE_wan-dhcp"), client).unwrap();
+        let console = self.dir.join("console");
+        fs::copy(env!("CARGO_BIN_EXE_console"), &console).unwrap();
         let mut command = Command::new("ip");
         command.args([
             "netns",

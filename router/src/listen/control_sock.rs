@@ -1,17 +1,24 @@
-//! `control.sock`: status and shutdown, for root and the router's own user; the status also for the
-//! users that may open streams.
+//! `control.sock`: status, reseed files and shutdown, for root and the router's own user; the
+//! status also for the users that may open streams, status and reseed files for those of
+//! `sockets.admins`.
 
+use crate::seeds::Given;
 use ramson_ipc::control::{LINE_MAX, Request, RequestError};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 /// A client has this long for its request and for taking the answer.
 const TIME: Duration = Duration::from_secs(5);
+
+/// A reseed file has this long to come and to be read.
+const RESEED_TIME: Duration = Duration::from_secs(30);
 
 /// Binds a socket that outlives a crash: one that nobody listens on any more is replaced. Access
 /// is judged by the peer's credentials, so the file is open to everyone.
@@ -42,52 +49,98 @@ pub fn is_allowed(socket: &UnixStream, uids: &[u32]) -> bool {
     })
 }
 
-/// Answers requests: `status` with the newest text, `shutdown` by waking the main thread.
-pub async fn serve(
-    listener: UnixListener,
-    status: watch::Receiver<String>,
-    shutdown: Arc<Notify>,
-    uids: Vec<u32>,
-) {
+/// What the socket is for, and for whom.
+pub struct Control {
+    /// The newest status.
+    pub status: watch::Receiver<String>,
+    /// Woken by a shutdown request.
+    pub shutdown: Arc<Notify>,
+    /// Where reseed files go.
+    pub reseeds: Sender<Given>,
+    /// Who may ask for the status, besides root and ourselves.
+    pub uids: Vec<u32>,
+    /// Who may bring reseed files too.
+    pub admins: Vec<u32>,
+    /// One file at a time: each is held in memory.
+    pub one: Semaphore,
+}
+
+/// Answers requests, each connection by itself.
+pub async fn serve(listener: UnixListener, control: Control) {
+    let control = Rc::new(control);
     loop {
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        if is_allowed(&socket, &uids) {
-            let (status, shutdown) = (status.clone(), Arc::clone(&shutdown));
+        let some = [control.uids.as_slice(), &control.admins].concat();
+        if is_allowed(&socket, &some) {
+            let control = Rc::clone(&control);
             tokio::task::spawn_local(async move {
-                let _ = timeout(TIME, answer(socket, &status, &shutdown)).await;
+                let _ = timeout(2 * RESEED_TIME, control.answer(socket)).await;
             });
         }
     }
 }
 
-async fn answer(
-    mut socket: UnixStream,
-    status: &watch::Receiver<String>,
-    shutdown: &Notify,
-) -> std::io::Result<()> {
-    let text = match read_request(&mut socket).await? {
-        Ok(Request::Status) => status.borrow().clone(),
-        Ok(Request::Shutdown) if !is_allowed(&socket, &[]) => "error: not allowed\n".into(),
-        Ok(Request::Shutdown) => {
-            shutdown.notify_one();
-            "shutdown: started\n".to_owned()
+impl Control {
+    async fn answer(&self, mut socket: UnixStream) -> std::io::Result<()> {
+        let (request, early) = timeout(TIME, read_request(&mut socket)).await??;
+        let not_allowed = || "error: not allowed\n".to_owned();
+        let text = match request {
+            Ok(Request::Status) => self.status.borrow().clone(),
+            Ok(Request::Shutdown) if !is_allowed(&socket, &[]) => not_allowed(),
+            Ok(Request::Shutdown) => {
+                self.shutdown.notify_one();
+                "shutdown: started\n".to_owned()
+            }
+            Ok(Request::Reseed(_)) if !is_allowed(&socket, &self.admins) => not_allowed(),
+            Ok(Request::Reseed(len)) => {
+                timeout(RESEED_TIME, self.reseed(&mut socket, early, len)).await??
+            }
+            Err(e) => format!("error: {e}\n"),
+        };
+        timeout(TIME, socket.write_all(text.as_bytes())).await??;
+        socket.shutdown().await
+    }
+
+    /// Takes the file, of which `early` is there.
+    async fn reseed(
+        &self,
+        socket: &mut UnixStream,
+        early: Vec<u8>,
+        len: u32,
+    ) -> std::io::Result<String> {
+        let Ok(_one) = self.one.try_acquire() else {
+            return Ok("error: another reseed file is being read\n".to_owned());
+        };
+        let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let (whole, mut bytes) = (usize::try_from(len).map_err(gone)?, early);
+        bytes.truncate(whole);
+        let rest = u64::try_from(whole - bytes.len()).map_err(gone)?;
+        socket.take(rest).read_to_end(&mut bytes).await?;
+        if bytes.len() < whole {
+            return Ok(format!("error: {} bytes of {whole} came\n", bytes.len()));
         }
-        Err(e) => format!("error: {e}\n"),
-    };
-    socket.write_all(text.as_bytes()).await?;
-    socket.shutdown().await
+        let (answer, answered) = oneshot::channel();
+        let given = Given { bytes, answer };
+        let sent = self.reseeds.send(given).await;
+        sent.map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
+        let said = answered.await;
+        said.map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+    }
 }
 
-async fn read_request(socket: &mut UnixStream) -> std::io::Result<Result<Request, RequestError>> {
+type Read = (Result<Request, RequestError>, Vec<u8>);
+
+/// The request, and what came behind it.
+async fn read_request(socket: &mut UnixStream) -> std::io::Result<Read> {
     let mut buf = Vec::new();
     loop {
         match Request::decode(&buf) {
-            Ok(Some((request, _))) => return Ok(Ok(request)),
+            Ok(Some((request, len))) => return Ok((Ok(request), buf.split_off(len))),
             Ok(None) => {}
-            Err(e) => return Ok(Err(e)),
+            Err(e) => return Ok((Err(e), Vec::new())),
         }
         let mut chunk = [0; LINE_MAX];
         let n = socket.read(&mut chunk).await?;

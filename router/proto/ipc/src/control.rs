@@ -1,5 +1,5 @@
-//! Requests of `control.sock`: one ASCII line each. The answer is UTF-8 lines `key: value`, ended
-//! by the end of the connection; this module knows nothing of them.
+//! Requests of `control.sock`: one ASCII line each, and after `reseed N` N bytes. The answer is
+//! UTF-8 lines `key: value`, ended by the end of the connection; this module knows nothing of them.
 
 /// Longest request line, newline included.
 pub const LINE_MAX: usize = 64;
@@ -11,7 +11,12 @@ pub enum Request {
     Status,
     /// Drain and stop.
     Shutdown,
+    /// Take the routers of a reseed file, of which this many bytes follow.
+    Reseed(u32),
 }
+
+/// Longest reseed file, bytes.
+pub const RESEED_MAX: u32 = 4 << 20;
 
 /// Why a line is no request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +41,11 @@ impl std::error::Error for RequestError {}
 impl Request {
     /// The line, newline included.
     #[must_use]
-    pub fn encode(self) -> &'static [u8] {
+    pub fn encode(self) -> Vec<u8> {
         match self {
-            Self::Status => b"status\n",
-            Self::Shutdown => b"shutdown\n",
+            Self::Status => b"status\n".to_vec(),
+            Self::Shutdown => b"shutdown\n".to_vec(),
+            Self::Reseed(len) => format!("reseed {len}\n").into_bytes(),
         }
     }
 
@@ -61,9 +67,18 @@ impl Request {
         let request = match line.strip_suffix(b"\r").unwrap_or(line) {
             b"status" => Self::Status,
             b"shutdown" => Self::Shutdown,
-            _ => return Err(RequestError::Unknown),
+            line => Self::reseed(line).ok_or(RequestError::Unknown)?,
         };
         Ok(Some((request, end + 1)))
+    }
+
+    fn reseed(line: &[u8]) -> Option<Self> {
+        let number = line.strip_prefix(b"reseed ")?;
+        if !number.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let len = std::str::from_utf8(number).ok()?.parse().ok()?;
+        (1..=RESEED_MAX).contains(&len).then_some(Self::Reseed(len))
     }
 }
 
@@ -73,9 +88,10 @@ mod tests {
 
     #[test]
     fn requests_come_back_and_truncations_need_more() {
-        for request in [Request::Status, Request::Shutdown] {
+        let reseed = Request::Reseed(RESEED_MAX);
+        for request in [Request::Status, Request::Shutdown, reseed] {
             let line = request.encode();
-            assert_eq!(Request::decode(line), Ok(Some((request, line.len()))));
+            assert_eq!(Request::decode(&line), Ok(Some((request, line.len()))));
             for n in 0..line.len() {
                 assert_eq!(Request::decode(&line[..n]), Ok(None));
             }
@@ -94,6 +110,12 @@ mod tests {
             b"status \n",
             b"\xff\n",
             b"status\r\r\n",
+            b"reseed\n",
+            b"reseed \n",
+            b"reseed 0\n",
+            b"reseed +1\n",
+            b"reseed 4194305\n",
+            b"reseed 99999999999999999999\n",
         ] {
             assert_eq!(Request::decode(line), Err(RequestError::Unknown));
         }

@@ -4,7 +4,8 @@
 //! What the page says is its writer's business. Inside the frame these classes are known:
 //! `facts` (a `dl` of names and values), `button` (a link or button to act on), `quiet` (less
 //! important text), `badge` with `good`, `wait` or `bad` (a state in a word or two), `steps` (a
-//! list whose items of class `done` are ticked), `address` (a long address, in a box).
+//! list whose items of class `done` are ticked), `address` (a long address, in a box), `list`
+//! (things one below the other), `plot` (a figure with lines of class `l0` to `l2`), `legend`.
 
 /// The style sheet. Colours have a contrast of at least 4.5 to 1 in both schemes (WCAG 2.2, AA).
 pub const STYLE: &str = include_str!("page.css");
@@ -53,6 +54,16 @@ pub enum Acts {
     Asks,
 }
 
+/// The value of `Content-Security-Policy` for a page.
+#[must_use]
+pub fn policy(acts: Acts) -> String {
+    let (forms, framed) = match acts {
+        Acts::Reads => ("'none'", "'self' http://*.i2p:*"),
+        Acts::Asks => ("'self'", "'none'"),
+    };
+    format!("{POLICY}; form-action {forms}; frame-ancestors {framed}")
+}
+
 /// A whole HTTP response. `status` is code and phrase, `more` are further headers with their
 /// values; neither may hold line ends. With `head_only` the body stays unsaid.
 #[must_use]
@@ -63,16 +74,13 @@ pub fn response(
     acts: Acts,
     head_only: bool,
 ) -> Vec<u8> {
-    let (forms, framed) = match acts {
-        Acts::Reads => ("'none'", "'self' http://*.i2p:*"),
-        Acts::Asks => ("'self'", "'none'"),
-    };
     let mut out = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
          Cache-Control: no-store\r\nConnection: close\r\nReferrer-Policy: same-origin\r\n\
          X-Content-Type-Options: nosniff\r\n\
-         Content-Security-Policy: {POLICY}; form-action {forms}; frame-ancestors {framed}\r\n",
-        html.len()
+         Content-Security-Policy: {}\r\n",
+        html.len(),
+        policy(acts)
     );
     for (name, value) in more {
         out.push_str(&format!("{name}: {value}\r\n"));
