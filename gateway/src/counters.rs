@@ -23,7 +23,8 @@ pub enum Count {
     DhcpTooOften,
     /// Router advertisements sent, besides answers to neighbours.
     RouterAdvertisements,
-    /// Connections to the gateway's own page above a client's share, or above all.
+    /// Connections to the gateway's own page that a client gave up for newer ones, or that were
+    /// refused.
     PageShare,
     /// Streams opened.
     Opened,
@@ -56,7 +57,7 @@ const NAMES: [(Count, &str); 19] = [
     (Count::DhcpMalformed, "dhcp refused, malformed"),
     (Count::DhcpTooOften, "dhcp refused, too often"),
     (Count::RouterAdvertisements, "router advertisements"),
-    (Count::PageShare, "own page refused, connections"),
+    (Count::PageShare, "own page ended, connections"),
     (Count::Opened, "streams opened"),
     (Count::NoName, "streams refused, no name"),
     (Count::Share, "streams refused, share of the client"),

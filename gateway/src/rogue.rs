@@ -1,9 +1,10 @@
 //! Whether the LAN is ours to serve: not when somebody else gives out addresses on it, as when the
 //! box is plugged into another router's LAN, or with both ports into the same one.
 //!
-//! Two signs: a client that chooses another server says so to all, and a question of our own,
-//! asked now and then as a client would, is answered by somebody else. The box keeps answering
-//! names and connections; it gives out nothing more until the other one is gone.
+//! The sign is that a question of our own, asked now and then as a client would, is answered by
+//! somebody else. A client that chooses another server says so to all; since anybody can say that,
+//! it only makes us ask at once. The box keeps answering names and connections; it gives out
+//! nothing more until two questions in a row have found nobody.
 
 use crate::dhcp4::serve::Watch;
 use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
@@ -14,14 +15,18 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 
-/// How long a sign counts.
-const COUNTS: Duration = Duration::from_secs(600);
+/// How long an answer counts: longer than two questions take.
+const COUNTS: Duration = Duration::from_secs(150);
 
 /// Time between questions: at first, while all is well, and while somebody else is there.
 const EARLY: Duration = Duration::from_secs(10);
 const CALM: Duration = Duration::from_secs(300);
 const AFTER: Duration = Duration::from_secs(60);
+
+/// What clients say makes us ask at most this often.
+const HINTED: Duration = Duration::from_secs(10);
 
 /// Questions at the shorter distance after a start.
 const EARLY_COUNT: u32 = 3;
@@ -30,6 +35,7 @@ const EARLY_COUNT: u32 = 3;
 #[derive(Default)]
 pub struct Rogue {
     seen: Cell<Option<(Instant, Ipv4Addr)>>,
+    hint: Notify,
 }
 
 impl Rogue {
@@ -63,8 +69,8 @@ impl Rogue {
 }
 
 impl Watch for Rogue {
-    fn elsewhere(&self, server: Ipv4Addr) {
-        self.saw(server, now());
+    fn elsewhere(&self) {
+        self.hint.notify_one();
     }
 
     fn may_serve(&self) -> bool {
@@ -107,12 +113,30 @@ fn offered(bytes: &[u8], xid: u32) -> Option<Ipv4Addr> {
 /// # Errors
 /// Those of the socket.
 pub async fn probe(socket: UdpSocket, rogue: Rc<Rogue>, own: Ipv4Addr) -> io::Result<()> {
+    probe_with(socket, rogue, own, || {}).await
+}
+
+/// `asking` is called with each question.
+async fn probe_with(
+    socket: UdpSocket,
+    rogue: Rc<Rogue>,
+    own: Ipv4Addr,
+    asking: impl Fn(),
+) -> io::Result<()> {
     let mut buf = vec![0; 1500];
     let (mut xid, mut asked) = (0, 0);
-    let mut next = tokio::time::Instant::now();
+    let mut last = tokio::time::Instant::now();
+    let mut next = last;
     loop {
         tokio::select! {
+            () = rogue.hint.notified() => {
+                // Not while there is no first question yet.
+                if asked > 0 {
+                    next = next.min(last + HINTED);
+                }
+            }
             () = tokio::time::sleep_until(next) => {
+                last = tokio::time::Instant::now();
                 let mut random = [0; 10];
                 getrandom::fill(&mut random).map_err(io::Error::other)?;
                 let [a, b, c, d, mac @ ..] = random;
@@ -122,8 +146,9 @@ pub async fn probe(socket: UdpSocket, rogue: Rc<Rogue>, own: Ipv4Addr) -> io::Re
                 bytes.resize(bytes.len().max(300), 0);
                 // A link that is down is asked again.
                 let _ = socket.send_to(&bytes, (Ipv4Addr::BROADCAST, 67)).await;
+                asking();
                 asked += 1;
-                next += match (rogue.may_serve(), asked < EARLY_COUNT) {
+                next = last + match (rogue.may_serve(), asked < EARLY_COUNT) {
                     (_, true) => EARLY,
                     (true, false) => CALM,
                     (false, false) => AFTER,
@@ -158,6 +183,36 @@ mod tests {
         assert_eq!(rogue.other(now), Some(OTHER));
         assert!(!rogue.may_serve() && rogue.status().contains("192.168.1.1"));
         assert_eq!(rogue.other(now + COUNTS), None);
+    }
+
+    /// What a device says of servers makes us ask, and nothing else: only an answer counts.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_device_says_is_asked_about_and_not_believed() {
+        let ours = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let rogue = Rc::new(Rogue::default());
+        let begun = tokio::time::Instant::now();
+        let asked = Rc::new(Cell::new(0));
+        let say = async {
+            for _ in 0..2000 {
+                rogue.elsewhere();
+                assert!(rogue.may_serve());
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let count = Rc::clone(&asked);
+        let probing = probe_with(ours, Rc::clone(&rogue), OTHER, move || {
+            count.set(count.get() + 1);
+        });
+        tokio::select! {
+            () = say => {}
+            ended = probing => panic!("{ended:?}"),
+        }
+        let most = begun.elapsed().as_secs() / HINTED.as_secs() + 1;
+        assert!(
+            (5..=most).contains(&asked.get()),
+            "{} of {most}",
+            asked.get()
+        );
     }
 
     #[test]

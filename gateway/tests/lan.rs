@@ -319,7 +319,7 @@ fn only_the_page_is_open(world: &World) {
         open.collect::<Vec<_>>()
     });
     wait_for("the share", || {
-        (world.count("own page refused, connections") >= 30).then_some(())
+        (world.count("own page ended, connections") >= 30).then_some(())
     });
     drop(silent);
     // Nothing else of the box is open.

@@ -116,14 +116,16 @@ fn assemble(config: &Config, secrets: &Secrets, lan: &LanService) -> (Rc<Gate>, 
         console: config.paths.console_sock.clone(),
     };
     let rogue = Rc::clone(&lan.rogue);
+    let counters = Rc::<Counters>::default();
+    let web = Web::new(facts.clone(), sockets, rogue, Rc::clone(&counters));
     let gate = Rc::new(Gate {
         vip: Rc::new(RefCell::new(vip)),
         clients: Rc::new(RefCell::new(clients)),
         identities: Rc::new(RefCell::new(Identities::new(secrets.client_key))),
         budget: Budget::new(config.limits.flows, config.limits.flows_per_client),
         router: RouterClient::new(config.paths.stream_sock.clone()),
-        counters: Rc::new(Counters::default()),
-        web: Rc::new(Web::new(facts.clone(), sockets, rogue)),
+        counters,
+        web: Rc::new(web),
     });
     let dns = Dns::new(
         Rc::clone(&gate.vip),

@@ -41,8 +41,8 @@ pub async fn serve(
         let now = tokio::time::Instant::now().into_std();
         let neighbour = |address: Ipv4Addr| table.as_ref()?.mac(IpAddr::V4(address));
         let outcome = server.handle(&message, now, &neighbour);
-        if let Outcome::Elsewhere(other) = &outcome {
-            watch.elsewhere(*other);
+        if matches!(outcome, Outcome::Elsewhere(_)) {
+            watch.elsewhere();
         }
         match outcome {
             Outcome::Reply(reply) if watch.may_serve() => {
@@ -61,7 +61,7 @@ pub async fn serve(
 /// Who decides whether the LAN is ours to serve.
 pub trait Watch {
     /// A client of the LAN has chosen another server.
-    fn elsewhere(&self, server: Ipv4Addr);
+    fn elsewhere(&self);
 
     /// Whether nobody else serves it.
     fn may_serve(&self) -> bool;

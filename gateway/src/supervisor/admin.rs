@@ -3,7 +3,6 @@
 
 use super::directory::Directory;
 use crate::channel::ShortId;
-use nix::sys::stat::{Mode, umask};
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,12 +72,10 @@ impl Admin {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(named(&"another supervisor listens there"));
         }
-        dir.remove(name).map_err(|e| named(&e))?;
-        // Nobody else's from the first moment on. The directory is root's: the path is the same
-        // place still.
-        let before = umask(Mode::from_bits_truncate(0o177));
-        let listener = UnixListener::bind(path);
-        umask(before);
+        let listener = dir.listen(path, name).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            UnixListener::from_std(listener)
+        });
         let (sender, requests) = channel(WAITING);
         let reads = tokio::spawn(accept(listener.map_err(|e| named(&e))?, sender));
         Ok(Self { requests, reads })

@@ -8,7 +8,6 @@ use crate::config::{Config, FirstPassword};
 use crate::console::access::Window;
 use crate::console::clock;
 use crate::console::handover::{self, Handed};
-use nix::sys::stat::{Mode, umask};
 use nix::time::{ClockId, clock_gettime};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -251,11 +250,7 @@ fn bind(path: &Path, gateway: (u32, u32)) -> Result<UnixListener, String> {
     };
     let dir = Directory::open(dir)?;
     dir.let_through().map_err(|e| named(&e))?;
-    dir.remove(name).map_err(|e| named(&e))?;
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let listener = UnixListener::bind(path);
-    umask(before);
-    let listener = listener.map_err(|e| named(&e))?;
+    let listener = dir.listen(path, name).map_err(|e| named(&e))?;
     dir.give_name(name, gateway).map_err(|e| named(&e))?;
     Ok(listener)
 }

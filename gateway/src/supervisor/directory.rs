@@ -4,11 +4,15 @@
 //! by the time root works: nothing of root's is kept in those, and no symbolic link is followed.
 
 use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{Gid, Uid, fchownat};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::path::{Component, Path};
 
 const OPEN: OFlag = OFlag::O_DIRECTORY
@@ -72,6 +76,22 @@ impl Directory {
             return Err("can be written by others than root".into());
         }
         Ok(())
+    }
+
+    /// A listening socket of this name in place of another, its owner's alone from the first moment
+    /// on. `path` is where it is; the directory is root's, so that is the same place still.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn listen(&self, path: &Path, name: &str) -> io::Result<UnixListener> {
+        self.remove(name)?;
+        let (unix, flags) = (AddressFamily::Unix, SockFlag::SOCK_CLOEXEC);
+        let fd = socket(unix, SockType::Stream, flags, None)?;
+        // The name takes the mode of the socket.
+        fchmod(fd.as_fd(), Mode::S_IRUSR | Mode::S_IWUSR)?;
+        bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+        listen(&fd, Backlog::MAXCONN)?;
+        Ok(fd.into())
     }
 
     /// Lets others reach what is in it by name; they still cannot list or change it.

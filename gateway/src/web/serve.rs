@@ -2,6 +2,7 @@
 
 use super::forward::{Forward, Unfit};
 use super::{Asked, Facts, HEAD_MAX, State, answer, asked, router_state};
+use crate::counters::{Count, Counters};
 use crate::policy::{Budget, Refused};
 use crate::rogue::Rogue;
 use crate::vip::ClientId;
@@ -45,19 +46,21 @@ pub struct Web {
     uploads: Rc<Budget>,
     sockets: Sockets,
     rogue: Rc<Rogue>,
+    counters: Rc<Counters>,
     router: RefCell<Option<(Instant, State)>>,
 }
 
 impl Web {
     /// Nobody has asked yet.
     #[must_use]
-    pub fn new(facts: Facts, sockets: Sockets, rogue: Rc<Rogue>) -> Self {
+    pub fn new(facts: Facts, sockets: Sockets, rogue: Rc<Rogue>, counters: Rc<Counters>) -> Self {
         Self {
             facts,
             budget: Budget::new(CONNECTIONS.0, CONNECTIONS.1),
             uploads: Budget::new(UPLOADS.0, UPLOADS.1),
             sockets,
             rogue,
+            counters,
             router: RefCell::new(None),
         }
     }
@@ -74,7 +77,7 @@ impl Web {
             tokio::select! {
                 // A client that is late or gone just ends.
                 _ = timeout(WHOLE, web.serve(client, stream, &touch)) => {}
-                () = permit.taken() => {}
+                () = permit.taken() => web.counters.add(Count::PageShare),
             }
         });
         Ok(())
