@@ -24,9 +24,6 @@ use std::time::{Duration, Instant};
 /// Addresses remembered; beyond it the client that has most loses the one it used longest ago.
 const ADDRESSES_MAX: usize = 1024;
 
-/// How long an answer of the neighbour table is trusted.
-const FRESH: Duration = Duration::from_secs(10);
-
 /// How long an address keeps its identity after its last use while its MAC is unknown, or though
 /// its MAC becomes known: otherwise the client's view would change under it.
 const STICKY: Duration = Duration::from_secs(600);
@@ -53,7 +50,6 @@ pub struct Clients {
 struct Known {
     id: ClientId,
     has_mac: bool,
-    asked: Instant,
     used: Instant,
 }
 
@@ -89,10 +85,8 @@ impl Clients {
     ) -> Option<ClientId> {
         let old = self.known.get(&address).copied();
         let since = |t: Instant| now.saturating_duration_since(t);
-        if let Some(known) = old.filter(|k| since(k.asked) < FRESH) {
-            self.known.insert(address, Known { used: now, ..known });
-            return Some(known.id);
-        }
+        // Asked each time, which costs microseconds: who has taken an address over is somebody else
+        // with his first packet.
         let mac = mac(address);
         let keep = old.filter(|k| since(k.used) < STICKY && (mac.is_none() || !k.has_mac));
         if keep.is_none() && mac.is_none() && !proven {
@@ -101,14 +95,9 @@ impl Clients {
         let fresh = Known {
             id: self.hash(address, mac),
             has_mac: mac.is_some(),
-            asked: now,
             used: now,
         };
-        let known = keep.map_or(fresh, |k| Known {
-            asked: now,
-            used: now,
-            ..k
-        });
+        let known = keep.map_or(fresh, |k| Known { used: now, ..k });
         if old.is_none() && self.known.len() >= ADDRESSES_MAX {
             self.forget_one();
         }
@@ -170,6 +159,7 @@ mod tests {
     use super::*;
 
     const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 77, 5));
+    const LATER: Duration = Duration::from_secs(10);
     const IP6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
 
     fn now() -> Instant {
@@ -189,10 +179,19 @@ mod tests {
         };
         let v4 = at(IP, now, Some([9; 6]));
         assert_eq!(at(IP6, now, Some([9; 6])), v4);
-        assert_eq!(at(IP, now, None), v4, "fresh");
-        let moved = at(IP, now + FRESH, Some([8; 6]));
+        assert_eq!(at(IP, now, None), v4, "entry expired");
+        let moved = at(IP, now + LATER, Some([8; 6]));
         assert_ne!(moved, v4);
-        assert_eq!(at(IP, now + 2 * FRESH, None), moved, "entry expired");
+        assert_eq!(at(IP, now + 2 * LATER, None), moved, "entry expired");
+    }
+
+    #[test]
+    fn who_takes_an_address_over_is_somebody_else_from_the_first_connection_on() {
+        let (mut clients, now) = (Clients::new([1; 16], "lan0", None), now());
+        let mut connects = |mac| clients.identify_with(IP, true, now, |_| Some(mac));
+        let (first, second) = (connects([9; 6]), connects([8; 6]));
+        assert!(first.is_some() && second.is_some() && first != second);
+        assert_eq!(connects([9; 6]), first);
     }
 
     #[test]
@@ -206,9 +205,9 @@ mod tests {
             there.identify_with(IP, false, now, |_| Some([9; 6])),
             Some(id)
         );
-        here.identify_with(IP6, false, now + FRESH, |_| Some([9; 6]));
-        let devices = here.devices(now + 2 * FRESH);
-        assert_eq!(devices[&id], [(IP6, FRESH), (IP, 2 * FRESH)]);
+        here.identify_with(IP6, false, now + LATER, |_| Some([9; 6]));
+        let devices = here.devices(now + 2 * LATER);
+        assert_eq!(devices[&id], [(IP6, LATER), (IP, 2 * LATER)]);
     }
 
     #[test]
@@ -232,11 +231,11 @@ mod tests {
         let (mut clients, now) = (Clients::new([1; 16], "lan0", None), now());
         let first = clients.identify_with(IP, true, now, |_| None);
         assert_eq!(
-            clients.identify_with(IP, true, now + FRESH, |_| Some([9; 6])),
+            clients.identify_with(IP, true, now + LATER, |_| Some([9; 6])),
             first
         );
         assert_ne!(
-            clients.identify_with(IP, true, now + FRESH + STICKY, |_| Some([9; 6])),
+            clients.identify_with(IP, true, now + LATER + STICKY, |_| Some([9; 6])),
             first
         );
         let mut other = Clients::new([2; 16], "lan0", None);
@@ -254,7 +253,7 @@ mod tests {
             clients.identify_with(ip(n), false, later, |_| Some([9; 6]));
         }
         assert_eq!(clients.known.len(), ADDRESSES_MAX);
-        let still = clients.identify_with(IP, false, later + FRESH, |_| None);
+        let still = clients.identify_with(IP, false, later + LATER, |_| None);
         assert!(still.is_some() && still == quiet);
     }
 }

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// First bytes of a file: a name and a version.
@@ -40,7 +41,7 @@ pub struct Places {
 
 /// One file in both places.
 pub struct Saved {
-    places: Rc<Places>,
+    places: Arc<Places>,
     name: &'static str,
     cipher: XChaCha20Poly1305,
     /// Of the newest copy.
@@ -60,7 +61,7 @@ impl Saved {
     /// Opens a file; what was kept, if anything, and what was wrong with a copy, in words.
     #[must_use]
     pub fn open(
-        places: Rc<Places>,
+        places: Arc<Places>,
         name: &'static str,
         secrets: &Secrets,
     ) -> (Self, Option<Vec<u8>>, Vec<String>) {
@@ -72,7 +73,7 @@ impl Saved {
             serial: 0,
         };
         let (mut newest, mut complaints) = (None, Vec::new());
-        let places = Rc::clone(&saved.places);
+        let places = Arc::clone(&saved.places);
         for place in [&places.run, &places.flash] {
             match saved.read(place) {
                 Ok(Some((serial, bytes))) if serial > saved.serial => {
@@ -86,18 +87,23 @@ impl Saved {
         (saved, newest, complaints)
     }
 
-    /// Writes the copy in memory, and the one on flash when asked.
+    /// Writes the copy in memory, and the one on flash when asked. Nothing else waits for it: a
+    /// card may take seconds.
     ///
     /// # Errors
     /// Of the system; what was there stays.
-    pub fn save(&mut self, bytes: &[u8], flash: bool) -> io::Result<()> {
+    pub async fn save(&mut self, bytes: &[u8], flash: bool) -> io::Result<()> {
         self.serial += 1;
         let sealed = self.seal(bytes)?;
-        write(&self.places.run, self.name, &sealed)?;
-        if flash {
-            write(&self.places.flash, self.name, &sealed)?;
-        }
-        Ok(())
+        let (places, name) = (Arc::clone(&self.places), self.name);
+        let writing = tokio::task::spawn_blocking(move || {
+            write(&places.run, name, &sealed)?;
+            if flash {
+                write(&places.flash, name, &sealed)?;
+            }
+            Ok(())
+        });
+        writing.await.map_err(io::Error::other)?
     }
 
     /// Keeps something until `last` says that the end has come; then once more, on flash.
@@ -114,7 +120,7 @@ impl Saved {
             let due = since.is_none_or(|since| since.elapsed() >= BATCH);
             let flash = now != on_flash && (ended || due);
             if now != in_memory || flash {
-                match self.save(&what.snapshot(), flash) {
+                match self.save(&what.snapshot(), flash).await {
                     Ok(()) => in_memory = now,
                     Err(e) => eprintln!("gatewayd: {} is not kept: {e}", self.name),
                 }

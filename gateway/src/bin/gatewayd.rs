@@ -26,6 +26,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::net::{TcpListener, UdpSocket, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -84,8 +85,8 @@ fn channel() -> io::Result<UnixStream> {
 }
 
 /// Opens what is kept under a name; what was wrong with it is said.
-fn open(places: &Rc<Places>, name: &'static str, secrets: &Secrets) -> (Saved, Vec<u8>) {
-    let (saved, kept, complaints) = Saved::open(Rc::clone(places), name, secrets);
+fn open(places: &Arc<Places>, name: &'static str, secrets: &Secrets) -> (Saved, Vec<u8>) {
+    let (saved, kept, complaints) = Saved::open(Arc::clone(places), name, secrets);
     for complaint in complaints {
         eprintln!("gatewayd: {complaint}");
     }
@@ -144,7 +145,7 @@ fn keep(
     secrets: &Secrets,
     end: &Rc<Notify>,
 ) -> JoinSet<()> {
-    let places = Rc::new(places);
+    let places = Arc::new(places);
     let now = tokio::time::Instant::now().into_std();
     let (names, kept) = open(&places, "names", secrets);
     gate.vip.borrow_mut().restore(&kept, now);

@@ -14,9 +14,9 @@ impl Dirs {
         Self(dir)
     }
 
-    fn places(&self) -> Rc<Places> {
+    fn places(&self) -> Arc<Places> {
         let open = |part: &str| OwnedFd::from(File::open(self.0.join(part)).unwrap());
-        Rc::new(Places {
+        Arc::new(Places {
             run: open("run"),
             flash: open("flash"),
         })
@@ -46,13 +46,13 @@ fn contains(file: &Path, what: &[u8]) -> bool {
     bytes.windows(what.len()).any(|w| w == what)
 }
 
-#[test]
-fn the_newer_of_both_copies_counts() {
+#[tokio::test]
+async fn the_newer_of_both_copies_counts() {
     let dirs = Dirs::new("newer");
     let (mut saved, kept, complaints) = dirs.open();
     assert!(kept.is_none() && complaints.is_empty());
-    saved.save(b"first and private", true).unwrap();
-    saved.save(b"second", false).unwrap();
+    saved.save(b"first and private", true).await.unwrap();
+    saved.save(b"second", false).await.unwrap();
     assert!(!contains(&dirs.file("flash"), b"private"));
     // The process ended: memory is newer. The power failed: only flash is left.
     assert_eq!(dirs.open().1.unwrap(), b"second");
@@ -60,14 +60,14 @@ fn the_newer_of_both_copies_counts() {
     let (mut saved, kept, _) = dirs.open();
     assert_eq!(kept.unwrap(), b"first and private");
     // What is written then is newer than what was lost.
-    saved.save(b"third", true).unwrap();
+    saved.save(b"third", true).await.unwrap();
     assert_eq!(dirs.open().1.unwrap(), b"third");
 }
 
-#[test]
-fn what_does_not_open_is_set_aside_and_the_other_copy_serves() {
+#[tokio::test]
+async fn what_does_not_open_is_set_aside_and_the_other_copy_serves() {
     let dirs = Dirs::new("damage");
-    dirs.open().0.save(b"good", true).unwrap();
+    dirs.open().0.save(b"good", true).await.unwrap();
     let good = fs::read(dirs.file("run")).unwrap();
     let flipped = |at: usize| {
         let mut bytes = good.clone();
