@@ -46,6 +46,8 @@ pub enum Question {
     Devices,
     /// A new identity for a device; for all without one.
     NewIdentity(Option<ShortId>),
+    /// Not one: frames of one port have come in by the other.
+    BothPorts,
 }
 
 /// Length of a request.
@@ -58,6 +60,7 @@ impl Question {
             Self::Devices => (1, [0; 4]),
             Self::NewIdentity(Some(id)) => (2, id.0),
             Self::NewIdentity(None) => (3, [0; 4]),
+            Self::BothPorts => (4, [0; 4]),
         };
         let [a, b, c, d] = id;
         [kind, a, b, c, d]
@@ -69,6 +72,7 @@ impl Question {
             1 => Some(Self::Devices),
             2 => Some(Self::NewIdentity(Some(ShortId(id)))),
             3 => Some(Self::NewIdentity(None)),
+            4 => Some(Self::BothPorts),
             _ => None,
         }
     }
@@ -143,6 +147,7 @@ mod tests {
             Question::Devices => "line of a device \u{1b}[31m\n".repeat(10_000),
             Question::NewIdentity(Some(id)) => format!("{id}\n"),
             Question::NewIdentity(None) => "everybody\n".into(),
+            Question::BothPorts => String::new(),
         };
         let asked = async {
             let status = ask(&mut ours, Question::Status).await;

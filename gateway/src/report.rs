@@ -3,6 +3,7 @@
 use crate::channel::{Question, ShortId};
 use crate::lan_service::LanService;
 use crate::listen::Gate;
+use crate::rogue::Other;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -13,6 +14,11 @@ pub fn answer(gate: &Gate, lan: &LanService, question: Question) -> String {
         Question::Status => status(gate, lan),
         Question::Devices => devices(gate, lan),
         Question::NewIdentity(of) => renew(gate, of),
+        Question::BothPorts => {
+            let now = tokio::time::Instant::now().into_std();
+            lan.rogue.saw(Other::BothPorts, now);
+            String::new()
+        }
     }
 }
 

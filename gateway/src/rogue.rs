@@ -4,7 +4,8 @@
 //! The sign is that a question of our own, asked now and then as a client would, is answered by
 //! somebody else. A client that chooses another server says so to all; since anybody can say that,
 //! it only makes us ask at once. The box keeps answering names and connections; it gives out
-//! nothing more until two questions in a row have found nobody.
+//! nothing more until two questions in a row have found nobody. The supervisor tells when frames of
+//! one port have come in by the other: our questions keep that going, too.
 
 use crate::dhcp4::serve::Watch;
 use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
@@ -31,29 +32,55 @@ const HINTED: Duration = Duration::from_secs(10);
 /// Questions at the shorter distance after a start.
 const EARLY_COUNT: u32 = 3;
 
+/// Why the LAN is not ours to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Other {
+    /// Somebody else gives out addresses.
+    Server(Ipv4Addr),
+    /// What the box says at one port comes in by the other.
+    BothPorts,
+}
+
+impl std::fmt::Display for Other {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Server(server) => write!(f, "{server} gives out addresses there"),
+            Self::BothPorts => f.write_str("both ports of the box are in it"),
+        }
+    }
+}
+
+impl Other {
+    /// From a line of the status.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let server = text.split(' ').next().and_then(|ip| ip.parse().ok());
+        let both = Some(Self::BothPorts).filter(|both| both.to_string() == text);
+        server.map(Self::Server).or(both)
+    }
+}
+
 /// What is known of other servers.
 #[derive(Default)]
 pub struct Rogue {
-    seen: Cell<Option<(Instant, Ipv4Addr)>>,
+    seen: Cell<Option<(Instant, Other)>>,
     hint: Notify,
 }
 
 impl Rogue {
-    /// Somebody else serves the LAN.
-    pub fn saw(&self, server: Ipv4Addr, now: Instant) {
-        if self.other(now) != Some(server) {
-            eprintln!(
-                "gatewayd: {server} gives out addresses on the LAN: nothing more is given out here"
-            );
+    /// The LAN is not ours to serve.
+    pub fn saw(&self, other: Other, now: Instant) {
+        if self.other(now) != Some(other) {
+            eprintln!("gatewayd: nothing more is given out on the LAN: {other}");
         }
-        self.seen.set(Some((now, server)));
+        self.seen.set(Some((now, other)));
     }
 
-    /// Who else serves the LAN.
+    /// Why it is not.
     #[must_use]
-    pub fn other(&self, now: Instant) -> Option<Ipv4Addr> {
-        let (at, server) = self.seen.get()?;
-        (now.saturating_duration_since(at) < COUNTS).then_some(server)
+    pub fn other(&self, now: Instant) -> Option<Other> {
+        let (at, other) = self.seen.get()?;
+        (now.saturating_duration_since(at) < COUNTS).then_some(other)
     }
 
     /// A line for the status.
@@ -61,9 +88,7 @@ impl Rogue {
     pub fn status(&self) -> String {
         match self.other(now()) {
             None => "lan: served\n".into(),
-            Some(server) => {
-                format!("lan: not served, {server} gives out addresses there\n")
-            }
+            Some(other) => format!("lan: not served, {other}\n"),
         }
     }
 }
@@ -162,7 +187,7 @@ async fn probe_with(
                 };
                 let server = offered(buf.get(..n).unwrap_or_default(), xid);
                 if let Some(server) = server.filter(|server| *server != own) {
-                    rogue.saw(server, now());
+                    rogue.saw(Other::Server(server), now());
                 }
             }
         }
@@ -179,9 +204,14 @@ mod tests {
     fn another_server_ends_the_service_for_a_while() {
         let (rogue, now) = (Rogue::default(), now());
         assert!(rogue.may_serve() && rogue.status() == "lan: served\n");
-        rogue.saw(OTHER, now);
-        assert_eq!(rogue.other(now), Some(OTHER));
+        let server = Other::Server(OTHER);
+        rogue.saw(server, now);
+        assert_eq!(rogue.other(now), Some(server));
         assert!(!rogue.may_serve() && rogue.status().contains("192.168.1.1"));
+        for other in [server, Other::BothPorts] {
+            assert_eq!(Other::parse(&other.to_string()), Some(other));
+        }
+        assert_eq!(Other::parse("somebody"), None);
         assert_eq!(rogue.other(now + COUNTS), None);
     }
 

@@ -56,6 +56,8 @@ struct Supervisor {
     lan_index: u32,
     corrected: u64,
     reloads: u64,
+    /// Frames of one port that came in by the other, since the rules were loaded.
+    both_ports: u64,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -110,6 +112,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         lan_index: 0,
         corrected: 0,
         reloads: 0,
+        both_ports: 0,
     };
     if let Err(e) = this.seal() {
         return Err(lock_down(&e));
@@ -172,6 +175,7 @@ impl Supervisor {
         rules::verify(&loaded, &self.config)?;
         self.wan = wan;
         self.reloads += 1;
+        self.both_ports = 0;
         Ok(())
     }
 
@@ -306,6 +310,7 @@ impl Supervisor {
         }
         let intact = command::nft_list().and_then(|list| rules::verify(&list, &self.config));
         if wan == self.wan && lan_index == self.lan_index && intact.is_ok() {
+            self.look_at_ports(child).await;
             return Ok(());
         }
         eprintln!("supervisor: interfaces, addresses or rules have changed, setting all again");
@@ -313,6 +318,17 @@ impl Supervisor {
             child.stop().await;
         }
         self.reload(child).await
+    }
+
+    /// Tells `gatewayd` when both ports turn out to be in one network.
+    async fn look_at_ports(&mut self, child: &mut Child) {
+        let counters = command::nft_counters().unwrap_or_default();
+        let seen = rules::count(&counters, "both_ports");
+        if seen > self.both_ports {
+            // Where it is down, it hears of the next ones.
+            child.ask(Question::BothPorts).await;
+        }
+        self.both_ports = seen;
     }
 
     fn lan_index_now(&self) -> u32 {

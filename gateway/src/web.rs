@@ -11,6 +11,7 @@ pub mod probes;
 pub mod router_state;
 pub mod serve;
 
+use crate::rogue::Other;
 use forward::{Forward, Unfit};
 use ramson_ipc::page::{Acts, Sheet, escape, response};
 use router_state::RouterState;
@@ -40,8 +41,8 @@ pub struct Facts {
 /// How things are.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// Who else gives out addresses on the LAN.
-    pub rogue: Option<Ipv4Addr>,
+    /// Why the LAN is not served.
+    pub rogue: Option<Other>,
     /// What the router says of itself; `None` when it says nothing.
     pub router: Option<RouterState>,
 }
@@ -270,12 +271,18 @@ pub fn home(facts: &Facts, state: &State) -> String {
         "<p><span class=\"badge good\">Protected</span> Devices on this network reach I2P sites \
          and nothing else; no other packet of theirs leaves this box.</p>",
     );
-    if let Some(other) = state.rogue {
-        body.push_str(&format!(
+    match state.rogue {
+        None => {}
+        Some(Other::Server(other)) => body.push_str(&format!(
             "<p><span class=\"badge bad\">Another router</span> {other} gives out addresses on \
              this network, too. Devices that follow it are not protected. This box gives out none \
              until the other one is gone: is it plugged into the wrong port?</p>"
-        ));
+        )),
+        Some(Other::BothPorts) => body.push_str(
+            "<p><span class=\"badge bad\">Both ports</span> of this box are in one network. Devices \
+             there can reach the Internet past it and are not protected. This box gives out no \
+             addresses until its ports are apart.</p>",
+        ),
     }
     body.push_str(&router_part(state.router.as_ref()));
     body.push_str(&format!(

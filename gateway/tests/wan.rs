@@ -226,3 +226,43 @@ fn an_uplink_over_the_sites_addresses_is_not_taken() {
     assert_eq!(name.unwrap().1.len(), 1);
     assert_eq!(world.stop(), Some(0));
 }
+
+/// With both ports in one network nothing is given out, and the box says why.
+#[test]
+fn both_ports_in_one_network_end_the_service() {
+    let Some((mut world, _router, _server)) =
+        started(|world| Server::start(world, "10.1.0.1/24", "10.1.0.50,10.1.0.60", 600))
+    else {
+        return;
+    };
+    let said = |world: &World| {
+        let status = world.admin("status\n");
+        let line = status.lines().find_map(|l| l.strip_prefix("lan: "));
+        line.unwrap_or_default().to_owned()
+    };
+    assert_eq!(said(&world), "served");
+    let (lan, wan) = (world.ns("lan"), world.ns("wan"));
+    ip(&format!(
+        "-n {lan} link add x0 type veth peer name x0 netns {wan}"
+    ));
+    for side in [&lan, &wan] {
+        ip(&format!("-n {side} link add br0 type bridge"));
+        for link in ["eth0", "x0"] {
+            ip(&format!("-n {side} link set {link} master br0"));
+            ip(&format!("-n {side} link set {link} up"));
+        }
+        ip(&format!("-n {side} link set br0 up"));
+    }
+    let begun = std::time::Instant::now();
+    let both = "not served, both ports of the box are in it";
+    let seen = (0..400).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        said(&world) == both
+    });
+    assert!(seen, "{}", world.admin("status\n"));
+    println!(
+        "both ports in one network: seen after {:?}",
+        begun.elapsed()
+    );
+    assert_eq!(world.stop(), Some(0));
+}

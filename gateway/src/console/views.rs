@@ -6,6 +6,7 @@ pub mod router;
 use super::Reply;
 use super::access::{Denied, PASSWORD};
 use super::routes::Visit;
+use crate::rogue::Other;
 use crate::web::router_state::RouterState;
 use crate::web::{self, FOOTER, Facts, State};
 use ramson_ipc::page::{Sheet, escape};
@@ -23,7 +24,7 @@ const PAGES: &[(&str, &str)] = &[
 #[must_use]
 pub fn state(status: &str, router: Option<RouterState>) -> State {
     let rogue = value(status, "lan").and_then(|v| v.strip_prefix("not served, "));
-    let rogue = rogue.and_then(|v| v.split(' ').next()?.parse().ok());
+    let rogue = rogue.and_then(Other::parse);
     State { rogue, router }
 }
 

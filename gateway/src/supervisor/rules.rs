@@ -10,7 +10,7 @@ mod counters;
 mod lan;
 mod wan;
 
-pub use counters::{NAMES as COUNTERS, meanings};
+pub use counters::{NAMES as COUNTERS, count, meanings};
 pub use lan::arp;
 
 use crate::config::Config;
@@ -77,7 +77,7 @@ pub struct Uids {
 /// The rules. `prefix6` is the virtual /48.
 #[must_use]
 pub fn generate(config: &Config, prefix6: &[u8; 6], uids: Uids, wan: &WanAddresses) -> String {
-    let names = Names::new(config, prefix6, uids);
+    let names = Names::new(config, prefix6, uids, wan);
     let mut out = String::from(
         "table inet ramson {}\ndelete table inet ramson\n\
          table netdev ramson {}\ndelete table netdev ramson\ntable inet ramson {\n",
@@ -179,10 +179,12 @@ struct Names {
     port: u16,
     router_port: u16,
     uids: Uids,
+    /// MACs of the LAN's and of the WAN's port.
+    ports: [Option<String>; 2],
 }
 
 impl Names {
-    fn new(config: &Config, prefix6: &[u8; 6], uids: Uids) -> Self {
+    fn new(config: &Config, prefix6: &[u8; 6], uids: Uids, wan: &WanAddresses) -> Self {
         let lan = config.lan.address;
         let mut octets = [0; 16];
         octets[..6].copy_from_slice(prefix6);
@@ -202,6 +204,7 @@ impl Names {
             port: config.lan.port,
             router_port: config.wan.router_port,
             uids,
+            ports: wan.ports.map(|mac| mac.map(mac_text)),
         }
     }
 
@@ -211,6 +214,15 @@ impl Names {
             format!("{{ {lan}, fe80::/10 }}")
         })
     }
+}
+
+fn mac_text([a, b, c, d, e, f]: [u8; 6]) -> String {
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
+/// What one port says does not come in by the other, unless both are in one network.
+fn own_frames(mac: Option<&String>) -> Option<String> {
+    Some(format!("ether saddr {} counter name both_ports drop", mac?))
 }
 
 fn line(out: &mut String, depth: usize, text: &str) {

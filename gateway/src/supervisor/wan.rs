@@ -15,6 +15,8 @@ pub struct WanAddresses {
     pub v4: BTreeSet<Ipv4Net>,
     /// IPv6 without link-local ones.
     pub v6: BTreeSet<Ipv6Net>,
+    /// MACs of the LAN's and of the WAN's port, which must not see each other.
+    pub ports: [Option<[u8; 6]>; 2],
 }
 
 impl WanAddresses {
@@ -80,6 +82,7 @@ fn found(config: &Config) -> Result<Option<WanAddresses>, String> {
     };
     let mut found = WanAddresses {
         index,
+        ports: [config.lan.interface.as_str(), name].map(crate::ra::mac),
         ..WanAddresses::default()
     };
     let all = nix::ifaddrs::getifaddrs().map_err(|e| format!("addresses: {e}"))?;
@@ -126,6 +129,7 @@ mod tests {
             index: 2,
             v4: [v4.parse().unwrap()].into(),
             v6: [v6.parse().unwrap()].into(),
+            ports: [None; 2],
         }
     }
 

@@ -121,7 +121,7 @@ fn the_page_says_how_things_are() {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains("<script") && !page.contains("Another router"));
-    state.rogue = Some(Ipv4Addr::new(192, 168, 1, 1));
+    state.rogue = Some(Other::Server(Ipv4Addr::new(192, 168, 1, 1)));
     state.router = None;
     let page = text(&Asked::Page, &state);
     assert!(page.contains("192.168.1.1 gives out") && page.contains("Not running"));

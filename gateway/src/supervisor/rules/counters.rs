@@ -1,7 +1,7 @@
 //! What the rules count, and what each count means to people.
 
 /// Counters of the rules with their meaning. They begin anew with each load of the rules.
-pub const NAMES: [(&str, &str); 12] = [
+pub const NAMES: [(&str, &str); 13] = [
     (
         "lan_spoof",
         "lan packets dropped, source that no device here can have",
@@ -15,6 +15,10 @@ pub const NAMES: [(&str, &str); 12] = [
     (
         "lan_arp",
         "lan address questions dropped, of a sender outside of the LAN",
+    ),
+    (
+        "both_ports",
+        "packets dropped, of one port of this box at the other",
     ),
     ("bridged", "frames dropped on their way over a bridge"),
     ("other_if", "packets dropped, of an unknown interface"),
@@ -37,22 +41,21 @@ pub const NAMES: [(&str, &str); 12] = [
 /// Lines `meaning: packets` of what `nft list counters` says.
 #[must_use]
 pub fn meanings(listing: &str) -> String {
-    let mut text = String::new();
-    for (name, meaning) in NAMES {
-        let header = format!("counter {name} {{");
-        // One that both tables have stays at zero in one of them.
-        let found: u64 = listing
-            .split(&header)
-            .skip(1)
-            .filter_map(|rest| {
-                let mut words = rest.split_whitespace();
-                words.find(|word| *word == "packets")?;
-                words.next()?.parse::<u64>().ok()
-            })
-            .sum();
-        text.push_str(&format!("{meaning}: {found}\n"));
-    }
-    text
+    let lines = NAMES.map(|(name, meaning)| format!("{meaning}: {}\n", count(listing, name)));
+    lines.concat()
+}
+
+/// Packets of one counter.
+#[must_use]
+pub fn count(listing: &str, name: &str) -> u64 {
+    let header = format!("counter {name} {{");
+    // One that both tables have stays at zero in one of them.
+    let found = listing.split(&header).skip(1).filter_map(|rest| {
+        let mut words = rest.split_whitespace();
+        words.find(|word| *word == "packets")?;
+        words.next()?.parse::<u64>().ok()
+    });
+    found.sum()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Rules of the LAN: who may speak, what those may say, what they are answered.
 
-use super::{MARK, Names};
+use super::{MARK, Names, own_frames};
 use crate::config::Config;
 
 /// New sources of one MAC: a device with many addresses, or a repeater with many devices, gets
@@ -26,7 +26,8 @@ pub(super) fn lan_in(names: &Names) -> Vec<String> {
     let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
     let flood = format!("update @flood {{ ether saddr {FLOOD} }} counter name lan_flood drop");
     let own4 = &names.own4;
-    vec![
+    let mut rules: Vec<_> = own_frames(names.ports[1].as_ref()).into_iter().collect();
+    rules.extend([
         "notrack".into(),
         format!("{nd} ip6 hoplimit 255 ip6 saddr :: accept"),
         // Our own question, which comes back as all that is sent to everybody.
@@ -60,7 +61,8 @@ pub(super) fn lan_in(names: &Names) -> Vec<String> {
         "update @sources4 { ip saddr } goto lan_known".into(),
         "update @sources6 { ip6 saddr } goto lan_known".into(),
         "counter name lan_spoof drop".into(),
-    ]
+    ]);
+    rules
 }
 
 /// What those may say.

@@ -20,6 +20,7 @@ fn rules_equal_the_golden_files() {
         index: 2,
         v4: ["203.0.113.2/24".parse().unwrap()].into(),
         v6: ["2001:db8:1::2/64".parse().unwrap()].into(),
+        ports: [Some([2, 0, 0, 0, 0, 1]), Some([2, 0, 0, 0, 0, 2])],
     };
     let both = generate(&Config::parse(text).unwrap(), &PREFIX, UIDS, &wan);
     check(

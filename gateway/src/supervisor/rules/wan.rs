@@ -1,11 +1,11 @@
 //! Rules of the WAN: who may begin what, what may come back, and the last line behind all others.
 
-use super::{Names, hook};
+use super::{Names, hook, own_frames};
 use crate::supervisor::wan::WanAddresses;
 
 pub(super) fn wan_in(names: &Names) -> Vec<String> {
     let (v4, net4) = (&names.virtual4, &names.net4);
-    let mut rules = Vec::new();
+    let mut rules: Vec<_> = own_frames(names.ports[0].as_ref()).into_iter().collect();
     if names.uids.dhcp.is_some() {
         // A server may have the LAN's prefix; that it does is how the LAN learns to make way.
         rules.push("ip daddr 255.255.255.255 udp sport 67 udp dport 68 accept".to_owned());
