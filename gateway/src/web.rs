@@ -279,9 +279,9 @@ pub fn home(facts: &Facts, state: &State) -> String {
              until the other one is gone: is it plugged into the wrong port?</p>"
         )),
         Some(Other::BothPorts) => body.push_str(
-            "<p><span class=\"badge bad\">Both ports</span> of this box are in one network. Devices \
-             there can reach the Internet past it and are not protected. This box gives out no \
-             addresses until its ports are apart.</p>",
+            "<p><span class=\"badge bad\">Both ports</span> of this box are in one network. \
+             Devices there can reach the Internet past it and are not protected. This box gives \
+             out no addresses until its ports are apart.</p>",
         ),
     }
     body.push_str(&router_part(state.router.as_ref()));
