@@ -13,7 +13,7 @@ use crate::netns::Netns;
 use crate::peers::Peer;
 use crate::process::Process;
 use crate::router_file::{self, RouterFile};
-use crate::{places, probe};
+use crate::{places, probe, services};
 
 /// The network id of every test network (the public one has 2).
 pub const NET_ID: u8 = 77;
@@ -150,6 +150,13 @@ impl Node {
             SITE.ip(),
             SITE.port(),
         );
+        for (name, port, inside) in services::PORTS {
+            let _ = write!(
+                out,
+                "[{name}]\ntype = server\nhost = 127.0.0.1\nport = {inside}\ninport = {port}\n\
+                 keys = site.dat\nsignaturetype = 7\ni2cp.leaseSetEncType = 4\n{pool}",
+            );
+        }
         out
     }
 

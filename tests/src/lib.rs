@@ -19,6 +19,7 @@ pub mod process;
 pub mod router;
 pub mod router_file;
 pub mod scene;
+pub mod services;
 pub mod setup;
 pub mod sim;
 pub mod site;

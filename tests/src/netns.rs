@@ -69,13 +69,14 @@ impl Netns {
 
     /// Gives commands inside a resolver of their own; removed with the namespace.
     pub fn resolver(&self, address: Ipv4Addr) -> Outcome<()> {
+        self.etc("resolv.conf", &format!("nameserver {address}\n"))
+    }
+
+    /// Lets commands inside see another file of this name in `/etc`; removed with the namespace.
+    pub fn etc(&self, name: &str, text: &str) -> Outcome<()> {
         let folder = PathBuf::from("/etc/netns").join(&self.name);
         fs::create_dir_all(&folder)?;
-        fs::write(
-            folder.join("resolv.conf"),
-            format!("nameserver {address}\n"),
-        )?;
-        Ok(())
+        fs::write(folder.join(name), text).about(name)
     }
 
     /// Joins two namespaces by a veth pair.

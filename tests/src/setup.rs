@@ -21,6 +21,11 @@ const NEEDED: &[(&str, &str)] = &[
     ("dhcpcd", "dhcpcd-base"),
     ("dnsmasq", "dnsmasq-base"),
     ("chromium", "chromium"),
+    ("dig", "bind9-dnsutils"),
+    ("unbound-host", "unbound-host"),
+    ("git", "git"),
+    ("ssh", "openssh-client"),
+    ("dropbear", "dropbear-bin"),
     ("cc", "gcc libc6-dev"),
     ("dpkg", "dpkg"),
 ];

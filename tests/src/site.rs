@@ -10,9 +10,9 @@ mod web;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -26,9 +26,19 @@ pub const PAGE: &str = "<html><body><h1>Hello from the garden</h1></body></html>
 
 const CONNECTIONS: usize = 64;
 
+/// What all connections know.
+#[derive(Default)]
+struct Shared {
+    reports: web::Reports,
+    /// A folder whose files are served, once there is one.
+    files: OnceLock<PathBuf>,
+    /// How often the page was asked for.
+    pages: AtomicUsize,
+}
+
 /// The server; it ends when dropped.
 pub struct Site {
-    reports: Arc<web::Reports>,
+    shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
     open: Arc<AtomicUsize>,
     worker: Option<JoinHandle<()>>,
@@ -41,14 +51,14 @@ impl Site {
         listener.set_nonblocking(true)?;
         let stop = Arc::new(AtomicBool::new(false));
         let open = Arc::new(AtomicUsize::new(0));
-        let reports = Arc::<web::Reports>::default();
+        let shared = Arc::<Shared>::default();
         let worker = thread::spawn({
             let (stop, open) = (Arc::clone(&stop), Arc::clone(&open));
-            let reports = Arc::clone(&reports);
-            move || accept(&listener, &stop, &open, &reports)
+            let shared = Arc::clone(&shared);
+            move || accept(&listener, &stop, &open, &shared)
         });
         Ok(Site {
-            reports,
+            shared,
             stop,
             open,
             worker: Some(worker),
@@ -57,7 +67,18 @@ impl Site {
 
     /// What pages of the browser's own test have said; they are taken.
     pub fn reports(&self) -> Vec<String> {
-        self.reports.take()
+        self.shared.reports.take()
+    }
+
+    /// How often the page was asked for.
+    pub fn pages(&self) -> usize {
+        self.shared.pages.load(Ordering::SeqCst)
+    }
+
+    /// Serves the files below a folder under `/files/`, from now on.
+    pub fn serve_files(&self, folder: PathBuf) {
+        // The first one stays.
+        let _ = self.shared.files.set(folder);
     }
 
     /// How many connections are being served.
@@ -79,15 +100,15 @@ fn accept(
     listener: &TcpListener,
     stop: &AtomicBool,
     open: &Arc<AtomicUsize>,
-    reports: &Arc<web::Reports>,
+    shared: &Arc<Shared>,
 ) {
     while !stop.load(Ordering::SeqCst) {
         match listener.accept() {
             Ok((stream, _)) if open.load(Ordering::SeqCst) < CONNECTIONS => {
                 open.fetch_add(1, Ordering::SeqCst);
-                let (open, reports) = (Arc::clone(open), Arc::clone(reports));
+                let (open, shared) = (Arc::clone(open), Arc::clone(shared));
                 thread::spawn(move || {
-                    let _ = serve(stream, &reports);
+                    let _ = serve(stream, &shared);
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -97,7 +118,7 @@ fn accept(
     }
 }
 
-fn serve(stream: TcpStream, reports: &web::Reports) -> Outcome<()> {
+fn serve(stream: TcpStream, shared: &Shared) -> Outcome<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.set_write_timeout(Some(Duration::from_secs(120)))?;
@@ -132,24 +153,37 @@ fn serve(stream: TcpStream, reports: &web::Reports) -> Outcome<()> {
         headers: &headers,
         length,
     };
-    if web::serve(&head_of, &mut reader, &mut out, reports)? {
+    if web::serve(&head_of, &mut reader, &mut out, &shared.reports)? {
         out.shutdown(Shutdown::Both)?;
         return Ok(());
     }
     match (method, path) {
-        ("GET", "/" | "/index.html") => answer(&mut out, "text/html", PAGE.as_bytes())?,
+        ("GET", "/" | "/index.html") => {
+            shared.pages.fetch_add(1, Ordering::SeqCst);
+            answer(&mut out, "text/html", PAGE.as_bytes())?;
+        }
         ("POST", "/sum") => {
             let sum = sum_of(&mut reader.take(length))?;
             answer(&mut out, "text/plain", sum.as_bytes())?;
         }
         ("GET", path) => match path.strip_prefix("/bytes/").and_then(|n| n.parse().ok()) {
             Some(count) => send_bytes(&mut out, count)?,
-            None => out.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
+            None => match file(path, shared) {
+                Some(bytes) => answer(&mut out, "application/octet-stream", &bytes)?,
+                None => out.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
+            },
         },
         _ => out.write_all(b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n")?,
     }
     out.shutdown(Shutdown::Both)?;
     Ok(())
+}
+
+fn file(path: &str, shared: &Shared) -> Option<Vec<u8>> {
+    let path = Path::new(path.split('?').next()?.strip_prefix("/files/")?);
+    let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
+    let folder = shared.files.get().filter(|_| plain)?;
+    std::fs::read(folder.join(path)).ok()
 }
 
 fn head(kind: &str, length: u64) -> String {

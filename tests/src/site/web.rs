@@ -12,6 +12,18 @@ use crate::fault::{About, Outcome};
 /// The page with the test.
 const PAGE: &str = include_str!("selftest.html");
 
+/// A page that follows its link.
+const LINK: &str = "<!DOCTYPE html><title>link</title><a id=\"a\" href=\"http://garden.i2p/selftest\">\
+    on</a><script>document.getElementById(\"a\").click()</script>";
+
+/// A page that says that it is there.
+const TAB: &str = "<!DOCTYPE html><title>tab</title><script>\
+    fetch(\"/report\", {method: \"POST\", body: \"tab \" + location.search})</script>";
+
+/// A page that opens thirty others, each in a tab of its own.
+const TABS: &str = "<!DOCTYPE html><title>tabs</title><script>\
+    for (let n = 0; n < 30; n++) window.open(\"/tab?\" + n, \"_blank\")</script>";
+
 /// Longest report, bytes.
 const REPORT_MAX: u64 = 64 * 1024;
 
@@ -61,7 +73,11 @@ pub fn serve(
             .read_to_string(&mut text)?;
         Ok(text)
     };
-    match (head.method, head.path) {
+    let path = head.path.split('?').next().unwrap_or_default();
+    match (head.method, path) {
+        ("GET", "/link") => super::answer(out, "text/html", LINK.as_bytes())?,
+        ("GET", "/tabs") => super::answer(out, "text/html", TABS.as_bytes())?,
+        ("GET", "/tab") => super::answer(out, "text/html", TAB.as_bytes())?,
         ("GET", "/selftest") => super::answer(out, "text/html", PAGE.as_bytes())?,
         ("POST", "/login") => {
             let user = body()?.replace("user=", "");
