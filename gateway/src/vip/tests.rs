@@ -234,3 +234,35 @@ fn two_hundred_thousand_names_of_one_device() {
     assert!(vip.lease(id(7), "bar.i2p", at).is_ok());
     assert!(kept(vip).len() < 64 * NAMES_MAX);
 }
+
+/// One device that asks for two hundred thousand names takes no more than its share, no other's
+/// address moves, and what it asked for last still works.
+#[test]
+fn two_hundred_thousand_names_of_one_device_disturb_nobody() {
+    let (mut vip, start) = (vip(), now());
+    let others: Vec<_> = (0..50)
+        .map(|n| (id(n), vip.lease(id(n), "garden.i2p", start).unwrap()))
+        .collect();
+    let (mut given, mut last) = (0, None);
+    for n in 0..200_000_u32 {
+        // As fast as the rules let one device ask.
+        let at = start + Duration::from_millis(u64::from(n) * 10 / 3);
+        if let Ok(lease) = vip.lease(A, &format!("name{n}.i2p"), at) {
+            (given, last) = (given + 1, Some((n, lease)));
+        }
+        if n % 1000 == 0 {
+            assert!(vip.names(A) <= NAMES_MAX);
+            for (client, lease) in &others {
+                assert_eq!(vip.lease(*client, "garden.i2p", at), Ok(*lease));
+            }
+        }
+    }
+    assert!(given >= NAMES_MAX);
+    let (n, lease) = last.unwrap();
+    assert_eq!(
+        vip.name_of(A, lease.v4.into()),
+        Some(format!("name{n}.i2p").as_str())
+    );
+    let held: usize = vip.clients.values().map(|view| view.slots.len()).sum();
+    assert!(held <= NAMES_MAX + others.len(), "{held}");
+}
