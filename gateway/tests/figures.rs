@@ -23,7 +23,7 @@ use ramson_gateway::policy::Clients;
 use ramson_gateway::vip::Vip;
 use ramson_gateway::web::Facts;
 use std::cell::RefCell;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use world::{FakeRouter, World, wait_for};
@@ -160,4 +160,122 @@ fn resident_size_with_fifty_devices() {
         resident(&pid),
         resident(&supervisor)
     );
+}
+
+/// Devices that open connections, each with a MAC of its own: one may open 300 a second.
+const OPENERS: usize = 16;
+const EACH: usize = 300;
+
+/// One connection of a device: opened, a byte there and back, closed.
+fn echo_once(device: usize, to: SocketAddr) {
+    use socket2::{Domain, SockAddr, Socket, Type};
+    use std::io::{Read, Write};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let name = format!("m{device}");
+    socket.bind_device(Some(name.as_bytes())).unwrap();
+    let own = SocketAddr::from((opener(device), 0));
+    socket.bind(&SockAddr::from(own)).unwrap();
+    socket.connect(&SockAddr::from(to)).unwrap();
+    let mut stream = std::net::TcpStream::from(socket);
+    stream.write_all(b"x").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got).unwrap();
+    assert_eq!(got, b"x");
+}
+
+fn opener(device: usize) -> Ipv4Addr {
+    Ipv4Addr::new(192, 168, 77, u8::try_from(100 + device).unwrap())
+}
+
+/// Connections a second of all devices together.
+fn rate(world: &World, to: SocketAddr) -> f64 {
+    let start = Instant::now();
+    world.inside("lan", || {
+        std::thread::scope(|scope| {
+            for device in 0..OPENERS {
+                scope.spawn(move || (0..EACH).for_each(|_| echo_once(device, to)));
+            }
+        });
+    });
+    (OPENERS * EACH) as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Accepts and says again what it hears, one thread a connection, as the fake router does.
+fn plain_echo(listener: &std::net::TcpListener) {
+    use std::io::{Read, Write};
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        std::thread::spawn(move || {
+            let mut got = Vec::new();
+            stream.read_to_end(&mut got).unwrap();
+            stream.write_all(&got).unwrap();
+        });
+    }
+}
+
+/// Through the box to the (fake) router beside a program that just accepts on the same link.
+#[test]
+#[ignore = "a measurement"]
+fn connections_a_second_beside_plain_accept() {
+    if let Some(what) = world::missing() {
+        eprintln!("skipped: {what}");
+        return;
+    }
+    let mut world = World::new();
+    let (lan, gw) = (world.ns("lan"), world.ns("gw"));
+    world.inside("lan", || {
+        for (key, value) in [
+            ("arp_ignore", "1"),
+            ("arp_announce", "2"),
+            ("rp_filter", "0"),
+        ] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/all/{key}"), value).unwrap();
+        }
+    });
+    for device in 0..OPENERS {
+        let (name, own) = (format!("m{device}"), opener(device));
+        for line in [
+            format!("link add {name} link eth0 type macvlan mode bridge"),
+            format!("addr add {own}/24 dev {name}"),
+            format!("link set {name} up"),
+            format!(
+                "route add default via 192.168.77.1 dev {name} metric {}",
+                1000 + device
+            ),
+        ] {
+            world::ip(&format!("-n {lan} {line}"));
+        }
+    }
+    world::ip(&format!("-n {gw} addr add 192.168.77.1/24 dev lan0"));
+    world::ip(&format!("-n {gw} link set lan0 up"));
+    let at = SocketAddr::from(([192, 168, 77, 1], 7000));
+    let listener = world.inside("gw", || std::net::TcpListener::bind(at).unwrap());
+    std::thread::spawn(move || plain_echo(&listener));
+    let plain: Vec<_> = (0..3).map(|_| rate(&world, at)).collect();
+    let router = FakeRouter::start(&world.dir);
+    world.start("wan0", "ipv6 = false\n[virtual]\nviews = \"shared\"");
+    wait_for("the start", || world.gatewayd());
+    let resolver: IpAddr = "192.168.77.1".parse().unwrap();
+    let found = wait_for("an answer", || {
+        world.inside("lan", || dns_udp(resolver, "echo.i2p.", RecordType::A).ok())
+    });
+    let mut through = Vec::new();
+    for _ in 0..3 {
+        // Each device's allowance is full again.
+        std::thread::sleep(Duration::from_secs(3));
+        through.push(rate(&world, (found.1[0], 7000).into()));
+    }
+    let median = |all: &mut Vec<f64>| {
+        all.sort_by(f64::total_cmp);
+        all[1]
+    };
+    let (mut plain, mut through) = (plain, through);
+    let (a, b) = (median(&mut plain), median(&mut through));
+    println!(
+        "connections/s: plain accept {a:.0} ({plain:.0?}), through the box {b:.0} \
+         ({through:.0?}), ratio {:.2}",
+        b / a
+    );
+    drop(router);
 }

@@ -1,6 +1,6 @@
 //! Every page that the router writes, as a phone shows it, in light and dark:
-//! `cargo test -p ramson-router --test pages -- --ignored` with Chromium installed. The pictures
-//! lie in `target/screenshots`.
+//! `cargo test -p ramson-router --test pages -- --ignored` with Chromium installed, and a step of
+//! `cargo ci`. The pictures lie in `target/screenshots`.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
 
@@ -101,8 +101,8 @@ fn shoot(from: &Path, to: &Path, dark: bool) {
 #[test]
 #[ignore = "needs Chromium"]
 fn pictures_of_every_page() {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let into = target.canonicalize().unwrap().join("screenshots");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let into = target.join("screenshots");
     std::fs::create_dir_all(&into).unwrap();
     for (name, page) in pages() {
         let site = match name {

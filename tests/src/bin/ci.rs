@@ -54,6 +54,23 @@ const STEPS: &[Step] = &[
         minutes: 30,
     },
     Step {
+        name: "browser",
+        words: &[
+            "test",
+            "-q",
+            "-p",
+            "ramson-router",
+            "--test",
+            "pages",
+            "--test",
+            "browser",
+            "--",
+            "--ignored",
+            "--test-threads=1",
+        ],
+        minutes: 5,
+    },
+    Step {
         name: "interop",
         words: &[
             "test",
