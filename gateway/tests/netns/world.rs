@@ -341,15 +341,17 @@ fn serve(mut stream: UnixStream, opens: &Mutex<Vec<Open>>) -> Option<()> {
         let n = chunks.strip(&mut chunk[..n]).unwrap();
         got.extend_from_slice(&chunk[..n]);
     }
-    let site = site();
     match name.as_str() {
         "echo.i2p" => send(&mut stream, &got)?,
-        "cut.i2p" => return send(&mut stream, &site[..site.len() / 2]),
+        "cut.i2p" => return send(&mut stream, &site()[..1_500_000]),
         "still.i2p" => std::thread::sleep(Duration::from_secs(60)),
-        "long.i2p" => loop {
-            send(&mut stream, &site)?;
-        },
-        _ => send(&mut stream, &site)?,
+        "long.i2p" => {
+            let site = site();
+            loop {
+                send(&mut stream, &site)?;
+            }
+        }
+        _ => send(&mut stream, &site())?,
     }
     stream.write_all(&CHUNK_END).ok()
 }
