@@ -13,8 +13,8 @@ use crate::fault::{About, Outcome};
 const PAGE: &str = include_str!("selftest.html");
 
 /// A page that follows its link.
-const LINK: &str = "<!DOCTYPE html><title>link</title><a id=\"a\" href=\"http://garden.i2p/selftest\">\
-    on</a><script>document.getElementById(\"a\").click()</script>";
+const LINK: &str = "<!DOCTYPE html><title>link</title>\
+    <a id=\"a\" href=\"http://garden.i2p/selftest\">on</a><script>document.getElementById(\"a\").click()</script>";
 
 /// A page that says that it is there.
 const TAB: &str = "<!DOCTYPE html><title>tab</title><script>\
