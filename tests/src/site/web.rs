@@ -14,7 +14,8 @@ const PAGE: &str = include_str!("selftest.html");
 
 /// A page that follows its link.
 const LINK: &str = "<!DOCTYPE html><title>link</title>\
-    <a id=\"a\" href=\"http://garden.i2p/selftest\">on</a><script>document.getElementById(\"a\").click()</script>";
+    <a id=\"a\" href=\"http://garden.i2p/selftest\">on</a>\
+    <script>document.getElementById(\"a\").click()</script>";
 
 /// A page that says that it is there.
 const TAB: &str = "<!DOCTYPE html><title>tab</title><script>\
