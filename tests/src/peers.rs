@@ -1,10 +1,13 @@
 //! Other people's routers to test against: i2pd as packaged by Debian, unpacked beside the system.
 //!
+//! The same for a program whose package would start a service where it is installed (`tool`).
+//!
 //! Nothing is installed: apt runs on a state directory of its own with the machine's own mirror
 //! and keyring, and the peer runs on the libraries it was packaged with, by its own loader.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,7 +46,7 @@ impl Suite {
     }
 }
 
-/// A runnable i2pd.
+/// A runnable i2pd, or another program.
 #[derive(Clone, Debug)]
 pub struct Peer {
     loader: PathBuf,
@@ -73,25 +76,41 @@ impl Peer {
 
 /// The peer of a suite, unpacked on first use into the build directory.
 pub fn get(suite: Suite) -> Outcome<Peer> {
-    let folder = places::target().join("peers").join(suite.name());
+    unpacked(suite, "i2pd", suite.name())
+}
+
+/// A package's program of the same name, which `peers/bin` in the build directory then starts.
+pub fn tool(package: &str) -> Outcome<PathBuf> {
+    let program = unpacked(Suite::Trixie, package, package)?;
+    let start = places::folder(places::target().join("peers/bin"))?.join(package);
+    let words: Vec<String> = program.words().iter().map(|w| format!("'{w}'")).collect();
+    places::write(
+        &start,
+        format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" ")),
+    )?;
+    fs::set_permissions(&start, fs::Permissions::from_mode(0o755))?;
+    Ok(start)
+}
+
+fn unpacked(suite: Suite, package: &str, name: &str) -> Outcome<Peer> {
+    let folder = places::target().join("peers").join(name);
     if !folder.join("root").is_dir() {
-        let name = format!("{}.{}.part", suite.name(), std::process::id());
-        let part = folder.with_file_name(name);
-        let made = unpack(suite, &part);
+        let part = folder.with_file_name(format!("{name}.{}.part", std::process::id()));
+        let made = unpack(suite, package, &part);
         let moved = made.and_then(|()| fs::rename(&part, &folder).about("peer folder"));
         let _ = fs::remove_dir_all(&part);
         // Another run may have been faster: its result serves as well.
         if !folder.join("root").is_dir() {
-            moved.about(&format!("i2pd of {}", suite.name()))?;
+            moved.about(&format!("{package} of {}", suite.name()))?;
         }
     }
-    find(&folder.join("root"))
+    find(&folder.join("root"), package)
 }
 
-fn unpack(suite: Suite, folder: &Path) -> Outcome<()> {
+fn unpack(suite: Suite, package: &str, folder: &Path) -> Outcome<()> {
     let apt = Apt::new(suite, folder)?;
     apt.run("apt-get", &["-qq", "update"])?;
-    let packages = apt.closure("i2pd")?;
+    let packages = apt.closure(package)?;
     let mut words = vec!["-qq", "download"];
     words.extend(packages.iter().map(String::as_str));
     apt.run("apt-get", &words)?;
@@ -198,7 +217,7 @@ fn mirror() -> Outcome<String> {
 }
 
 /// Finds loader, library folders and program under an unpacked root.
-fn find(root: &Path) -> Outcome<Peer> {
+fn find(root: &Path, program: &str) -> Outcome<Peer> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_path_buf()];
     let mut libraries = BTreeSet::new();
@@ -215,7 +234,7 @@ fn find(root: &Path) -> Outcome<Peer> {
                 libraries.insert(folder.to_string_lossy().into_owned());
             }
             let is_loader = name.starts_with("ld-linux") && name.contains(".so");
-            let is_program = name == "i2pd" && folder.ends_with("bin") | folder.ends_with("sbin");
+            let is_program = name == program && folder.ends_with("bin") | folder.ends_with("sbin");
             if is_loader {
                 files.insert("loader", path);
             } else if is_program {

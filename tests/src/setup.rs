@@ -20,6 +20,11 @@ const NEEDED: &[(&str, &str)] = &[
     ("udhcpc", "udhcpc"),
     ("dhcpcd", "dhcpcd-base"),
     ("dnsmasq", "dnsmasq-base"),
+    ("dig", "bind9-dnsutils"),
+    ("/usr/lib/systemd/systemd-networkd", "systemd"),
+    ("git", "git"),
+    ("dropbear", "dropbear-bin"),
+    ("ssh", "openssh-client"),
     ("chromium", "chromium"),
     ("dig", "bind9-dnsutils"),
     ("unbound-host", "unbound-host"),
@@ -90,6 +95,11 @@ fn confirmed() -> Outcome<bool> {
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Programs of the LAN's tests whose packages would start a service.
+pub fn tools() -> Outcome<()> {
+    peers::tool("unbound").map(|_| ())
 }
 
 /// The toolchain's formatter and linter, added with rustup where they are missing.

@@ -128,6 +128,7 @@ fn run_all(wanted: &[String]) -> Outcome<Tally> {
     stop::install()?;
     let start = wall::now();
     setup::ready(&Suite::ALL, true)?;
+    setup::tools()?;
     setup::toolchain()?;
     println!("--- setup: {:.0} s", wall::since(start));
     let mut tally = Tally::default();
