@@ -120,13 +120,16 @@ fn dig_finds_what_there_is() {
         ),
         ("-x 8.8.8.8", vec!["status: NXDOMAIN", "SOA"]),
         (". NS", vec!["status: "]),
+        ("use-application-dns.net", vec!["status: NXDOMAIN"]),
+        ("mask.icloud.com", vec!["status: NXDOMAIN"]),
     ] {
         let said = to(words);
         assert!(says.iter().all(|s| said.contains(s)), "{words}: {said}");
     }
     // Whoever is asked, the answer is the box's, from the address that was asked.
     for words in [
-        "@8.8.8.8 foo.i2p A",
+        "@8.8.8.8 +nocookie foo.i2p A",
+        "+tcp @fd77:1::1 foo.i2p.alt A",
         "+tcp @9.9.9.9 foo.i2p A",
         "@2001:4860:4860::8888 foo.i2p A",
     ] {

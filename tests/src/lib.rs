@@ -6,6 +6,7 @@
 
 pub mod bins;
 pub mod capture;
+pub mod devtools;
 pub mod fault;
 pub mod i2pd;
 pub mod lan;

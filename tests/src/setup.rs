@@ -4,6 +4,7 @@
 //! installed at all (see `peers`).
 
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::unistd::geteuid;
@@ -20,14 +21,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("udhcpc", "udhcpc"),
     ("dhcpcd", "dhcpcd-base"),
     ("dnsmasq", "dnsmasq-base"),
-    ("dig", "bind9-dnsutils"),
-    ("/usr/lib/systemd/systemd-networkd", "systemd"),
-    ("git", "git"),
-    ("dropbear", "dropbear-bin"),
-    ("ssh", "openssh-client"),
     ("chromium", "chromium"),
     ("dig", "bind9-dnsutils"),
-    ("unbound-host", "unbound-host"),
     ("git", "git"),
     ("ssh", "openssh-client"),
     ("dropbear", "dropbear-bin"),
@@ -97,8 +92,12 @@ fn confirmed() -> Outcome<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Programs of the LAN's tests whose packages would start a service.
+/// Programs that only tests of the LAN need; of those whose packages would start a service, the
+/// programs alone.
 pub fn tools() -> Outcome<()> {
+    if !Path::new("/usr/lib/systemd/systemd-networkd").exists() {
+        install(&["systemd"], true)?;
+    }
     peers::tool("unbound").map(|_| ())
 }
 
