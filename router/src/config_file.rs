@@ -134,6 +134,14 @@ section!(
         su3: PathBuf = PathBuf::new(),
         /// Directory of certificates, or empty for those built in.
         certificates: PathBuf = PathBuf::new(),
+        /// Whether reseed hosts are asked over HTTPS.
+        https: bool = true,
+        /// Their URLs, or empty for those built in.
+        hosts: Vec<String> = Vec::new(),
+        /// File of the certificates that their own are judged by, or empty for those built in.
+        tls_roots: PathBuf = PathBuf::new(),
+        /// Host and port of a proxy (HTTP CONNECT) for that, or empty.
+        proxy: String = String::new(),
     }
 );
 section!(

@@ -39,7 +39,9 @@ pub struct CoreChannels {
     pub status: watch::Sender<String>,
     /// Counters of the links.
     pub link_stats: watch::Receiver<crate::link_loop::LinkStatus>,
-    /// Files that were read again.
+    /// How many routers are known.
+    pub known: watch::Sender<usize>,
+    /// Files that were read again, and what reseed hosts sent.
     pub news: Receiver<News>,
     /// What keeps the reseed file from being read at the start.
     pub waiting: Option<String>,
@@ -57,6 +59,7 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, mut store: StoreThrea
     let stop = shutdown.notified();
     tokio::pin!(stop);
     let mut waiting = ch.waiting.take();
+    let mut reseed = None;
     loop {
         out.dispatch(&mut router, &ch, &mut store);
         let now = clock::now();
@@ -67,9 +70,12 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, mut store: StoreThrea
                 dropped: out.dropped,
                 store: store.state(),
                 waiting: waiting.clone(),
+                reseed: reseed.clone(),
             };
+            let snapshot = router.snapshot(now);
+            ch.known.send_replace(snapshot.routers);
             ch.status
-                .send_replace(status::text(&router.snapshot(now), &links, &shell));
+                .send_replace(status::text(&snapshot, &links, &shell));
         }
         let wake = router.deadline().unwrap_or(next_status).min(next_status);
         tokio::select! {
@@ -95,7 +101,13 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, mut store: StoreThrea
                     router.handle_client(now, cmd);
                 }
             }
-            Some(news) = ch.news.recv() => waiting = take(&mut router, news, log),
+            Some(mut news) = ch.news.recv() => match news.reseed.take() {
+                Some(said) => {
+                    reseed = Some(said);
+                    take(&mut router, news, log);
+                }
+                None => waiting = take(&mut router, news, log),
+            },
             () = sleep_until(wake, now.mono, out.is_waiting()) => {}
         }
         // Busy inputs must not starve the timers.

@@ -8,11 +8,12 @@ use crate::config_file::ConfigFile;
 use crate::core_loop::{self, CoreChannels};
 use crate::data_dir::DataDir;
 use crate::families::{self, Listening};
-use crate::files::{self, Files, ROUTER_INFO};
+use crate::files::{self, Files, News, ROUTER_INFO};
 use crate::keys::KeyFile;
 use crate::link_loop::{self, LinkLoopChannels, LinkLoopConfig, LinkStatus};
 use crate::log::Log;
 use crate::own_address::{addresses, links_config};
+use crate::reseed::{self, Fetcher};
 use crate::seeds::Given;
 use crate::store::{Store, StoreThread};
 use crate::{clock, entropy, sandbox, tcp};
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// Messages between two threads.
 const CHANNEL: usize = 1024;
@@ -181,18 +183,7 @@ impl Start<'_> {
         let (keys, rng) = (self.keys.router.clone(), self.rng.fork());
         let router = Router::new(self.config(), keys, saved, rng, clock::now())
             .map_err(|e| format!("own RouterInfo: {e}"))?;
-        let store = match store {
-            Ok(store) => {
-                // What the core left out would never be removed again.
-                store.keep_only(|h| router.has_router(h), |h| router.has_profile(h));
-                StoreThread::spawn(store, log).map_err(|e| format!("store thread: {e}"))?
-            }
-            Err(e) => {
-                let text = format!("{e}; nothing is kept over a restart");
-                log.line(Level::Error, text);
-                StoreThread::none(&e)
-            }
-        };
+        let store = store_thread(store, &router, log)?;
         let (link_cmd_tx, link_cmd_rx) = mpsc::channel(CHANNEL);
         let (link_event_tx, link_event_rx) = mpsc::channel(CHANNEL);
         let (stats_tx, stats_rx) = watch::channel(LinkStatus::default());
@@ -203,7 +194,13 @@ impl Start<'_> {
             status: stats_tx,
         };
         let link_thread = link_loop::spawn(links, channels).map_err(|e| e.to_string())?;
+        let fetcher = Fetcher::new(self.file).unwrap_or_else(|e| {
+            log.line(Level::Error, format_args!("{e}; no reseed host is asked"));
+            None
+        });
         let (told, news) = mpsc::channel(1);
+        // Not few before the first count.
+        let (known_end, known) = watch::channel(usize::MAX);
         let core = CoreChannels {
             links: link_event_rx,
             link_cmds: link_cmd_tx,
@@ -212,18 +209,24 @@ impl Start<'_> {
             status: clients.status,
             link_stats: stats_rx,
             news,
+            known: known_end,
             waiting: files.waiting(),
             shutdown: Arc::clone(&self.shutdown),
         };
         let port = self.port();
         log.line(Level::Info, format_args!("listening on TCP port {port}"));
+        let beside = Beside {
+            files,
+            given: clients.given,
+            fetcher,
+            known,
+            told,
+        };
+        let wake = Arc::clone(&self.shutdown);
         runtime.block_on(async {
-            let wake = Arc::clone(&self.shutdown);
-            let signalled = tokio::spawn(stop_on(signals.terminate, signals.interrupt, wake));
-            let watched = tokio::spawn(files::watch(files, signals.hang_up, clients.given, told));
+            let tasks = beside.start(signals, wake, log);
             core_loop::run(router, core, store, log).await;
-            signalled.abort();
-            watched.abort();
+            tasks.iter().for_each(JoinHandle::abort);
         });
         link_thread
             .join()
@@ -240,6 +243,48 @@ impl Start<'_> {
                 ..ShardLimits::default()
             },
         }
+    }
+}
+
+fn store_thread(
+    store: Result<Store, String>,
+    router: &Router,
+    log: Log,
+) -> Result<StoreThread, String> {
+    match store {
+        Ok(store) => {
+            // What the core left out would never be removed again.
+            store.keep_only(|h| router.has_router(h), |h| router.has_profile(h));
+            StoreThread::spawn(store, log).map_err(|e| format!("store thread: {e}"))
+        }
+        Err(e) => {
+            let text = format!("{e}; nothing is kept over a restart");
+            log.line(Level::Error, text);
+            Ok(StoreThread::none(&e))
+        }
+    }
+}
+
+/// What goes on beside the core, and tells it what is new.
+struct Beside {
+    files: Files,
+    given: mpsc::Receiver<Given>,
+    fetcher: Option<Fetcher>,
+    known: watch::Receiver<usize>,
+    told: mpsc::Sender<News>,
+}
+
+impl Beside {
+    fn start(self, signals: Signals, wake: Arc<Notify>, log: Log) -> Vec<JoinHandle<()>> {
+        let told = self.told.clone();
+        let asking = self.fetcher.map(|fetcher| {
+            let asking = reseed::watch(fetcher, self.known, told, log);
+            tokio::spawn(asking)
+        });
+        let stop = stop_on(signals.terminate, signals.interrupt, wake);
+        let files = files::watch(self.files, signals.hang_up, self.given, self.told);
+        let others = [tokio::spawn(stop), tokio::spawn(files)];
+        asking.into_iter().chain(others).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config_file::ConfigFile;
 use crate::data_dir::DataDir;
 use crate::keys::KeyFile;
 use crate::log::Log;
+use crate::reseed::Fetcher;
 use crate::seeds::{self, Given, RESEED_BELOW, Reseed, Waiting};
 use crate::{clock, names_file};
 use ramson_proto::limits;
@@ -35,6 +36,8 @@ pub struct News {
     pub transit_bytes_per_sec: Option<u64>,
     /// What keeps the reseed file from being read.
     pub waiting: Option<String>,
+    /// What reseed hosts said; nothing else is new then.
+    pub reseed: Option<String>,
 }
 
 /// The files of the configuration that is in force.
@@ -189,7 +192,7 @@ impl Files {
         let is_free = |key: &str| {
             let limited =
                 new.transit.kbytes_per_second > 0 && self.running.transit.kbytes_per_second > 0;
-            key.starts_with("seeds.")
+            matches!(key, "seeds.dir" | "seeds.su3" | "seeds.certificates")
                 || matches!(key, "names.hosts" | "log.level")
                 || (key == "transit.kbytes_per_second" && limited)
         };
@@ -312,6 +315,7 @@ pub fn check(path: PathBuf, file: &ConfigFile) -> Result<(), String> {
         Err(e) => wrong.push(e),
     }
     wrong.extend(files.reseed(clock::now()).err());
+    wrong.extend(Fetcher::new(file).err());
     if wrong.is_empty() {
         Ok(())
     } else {

@@ -15,6 +15,7 @@ pub mod listen;
 pub mod log;
 pub mod names_file;
 pub mod own_address;
+pub mod reseed;
 pub mod sandbox;
 pub mod seeds;
 pub mod status;

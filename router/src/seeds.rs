@@ -36,6 +36,14 @@ pub struct Found {
 }
 
 impl Found {
+    /// Takes another find in.
+    pub fn join(&mut self, other: Self) {
+        self.routers.extend(other.routers);
+        for (why, n) in other.left_out {
+            *self.left_out.entry(why).or_default() += n;
+        }
+    }
+
     fn skip(&mut self, why: impl Into<String>) {
         *self.left_out.entry(why.into()).or_default() += 1;
     }

@@ -15,6 +15,8 @@ pub struct ShellStatus {
     pub store: String,
     /// What keeps the reseed file from being read, if anything does.
     pub waiting: Option<String>,
+    /// What reseed hosts said the last time.
+    pub reseed: Option<String>,
 }
 
 /// The whole text.
@@ -34,6 +36,9 @@ pub fn text(s: &Snapshot, links: &LinkStatus, shell: &ShellStatus) -> String {
     t.line("netdb.store", &shell.store);
     if let Some(why) = &shell.waiting {
         t.line("seeds.waiting", why);
+    }
+    if let Some(said) = &shell.reseed {
+        t.line("seeds.https", said);
     }
     t.line("names", s.names);
     destinations(&mut t, s);

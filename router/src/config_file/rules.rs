@@ -71,6 +71,11 @@ const RULES: &[Rule] = rules! {
     "seeds" "dir" "must be a path, or empty" |c| is_optional(&c.seeds.dir);
     "seeds" "su3" "must be a path, or empty" |c| is_optional(&c.seeds.su3);
     "seeds" "certificates" "must be a path, or empty" |c| is_optional(&c.seeds.certificates);
+    "seeds" "https" "must be true or false" FLAG;
+    "seeds" "hosts" "must be a list of at most 32 URLs that begin with https://"
+        |c| c.seeds.hosts.len() <= 32 && c.seeds.hosts.iter().all(|url| is_url(url));
+    "seeds" "tls_roots" "must be a path, or empty" |c| is_optional(&c.seeds.tls_roots);
+    "seeds" "proxy" "must be host:port of a proxy, or empty" |c| is_proxy(&c.seeds.proxy);
     "names" "hosts" "must be a path" |c| is_path(&c.names.hosts);
     "http_proxy" "enabled" "must be true or false" FLAG;
     "http_proxy" "listen" "must be an address with a port, such as \"127.0.0.1:4444\""
@@ -80,6 +85,7 @@ const RULES: &[Rule] = rules! {
     "sockets" "control" "must be a path of at most 107 bytes, and another one than stream"
         |c| is_socket(&c.path(&c.sockets.control)) && c.sockets.control != c.sockets.stream;
     "sockets" "uids" "must be a list of numbers of users, 0 to 4294967295" FLAG;
+    "sockets" "admins" "must be a list of numbers of users, 0 to 4294967295" FLAG;
     "log" "level" "must be \"error\", \"warn\", \"info\" or \"debug\"" |c| c.level().is_some();
 };
 
@@ -101,6 +107,19 @@ fn is_host<T: std::str::FromStr + Into<IpAddr>>(text: &str, config: &ConfigFile)
         IpAddr::V6(ip) => !ip.is_unspecified(),
     };
     is_public(ip) || (config.network.allow_private && lan && !ip.is_multicast())
+}
+
+fn is_url(url: &str) -> bool {
+    let host = url.strip_prefix("https://").unwrap_or_default();
+    !host.is_empty() && !host.starts_with('/') && url.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn is_proxy(proxy: &str) -> bool {
+    let port = proxy
+        .rsplit_once(':')
+        .map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
+    let fits = matches!(port, Some((false, Ok(1..))));
+    proxy.is_empty() || (fits && proxy.bytes().all(|b| b.is_ascii_graphic() && b != b'/'))
 }
 
 fn is_optional(path: &Path) -> bool {
