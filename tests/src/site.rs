@@ -24,6 +24,9 @@ use crate::netns::Netns;
 /// The text of the page.
 pub const PAGE: &str = "<html><body><h1>Hello from the garden</h1></body></html>\n";
 
+/// What the page shows.
+pub const PAGE_SAYS: &str = "Hello from the garden";
+
 const CONNECTIONS: usize = 64;
 
 /// What all connections know.
