@@ -86,6 +86,8 @@ pub struct OutboundInfo {
     pub rtt: Option<Duration>,
     /// Tests through it were lost; a replacement is being built.
     pub failing: bool,
+    /// Something speaks against it: others come first.
+    pub doubted: bool,
 }
 
 /// An inbound tunnel that can be given to others.
@@ -111,8 +113,17 @@ pub struct InboundInfo {
     pub rtt: Option<Duration>,
     /// Tests through it were lost; a replacement is being built.
     pub failing: bool,
+    /// Something speaks against it: others come first.
+    pub doubted: bool,
     /// Something has come through it.
     pub proven: bool,
+}
+
+/// The best of these and all that are as good; `rank` says how bad one is.
+pub fn best_of<T: Clone>(all: &[T], rank: impl Fn(&T) -> u8) -> Vec<T> {
+    let best = all.iter().map(&rank).min();
+    let best = all.iter().filter(|t| Some(rank(t)) == best);
+    best.cloned().collect()
 }
 
 /// What the tunnels ask for.

@@ -140,6 +140,7 @@ mod tests {
             hops: 2,
             rtt: None,
             failing: false,
+            doubted: false,
             proven: true,
         };
         let keys = crate::router::boot::client_keys(&mut Rng::from_number(1)).unwrap();

@@ -137,7 +137,8 @@ const UNKNOWN: Duration = Duration::from_secs(1);
 
 /// What makes a pair one to take only when there is no other.
 fn weaknesses(now: Now, o: &OutboundInfo, l: &Lease) -> u32 {
-    u32::from(o.failing) + u32::from(!is_fresh(o, now)) + u32::from(l.expires <= now.wall + MARGIN)
+    let ends = u32::from(!is_fresh(o, now)) + u32::from(l.expires <= now.wall + MARGIN);
+    2 * (u32::from(o.failing) + ends) + u32::from(o.doubted)
 }
 
 fn is_fresh(o: &OutboundInfo, now: Now) -> bool {
@@ -173,6 +174,7 @@ mod tests {
                 hops: 2,
                 rtt: Some(Duration::from_millis(100 + 900 * u64::from(n))),
                 failing: false,
+                doubted: false,
             })
             .collect();
         let leases = [1, 2].map(|n| Lease {

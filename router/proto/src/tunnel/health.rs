@@ -75,6 +75,11 @@ impl Health {
         self.suspected && self.failures > 0
     }
 
+    /// Something speaks against it: no build is sent into it while there is another.
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        self.suspected || self.failures > 0
+    }
+
     fn as_partner(&self) -> impl Ord {
         (self.failing, !self.is_proven(), self.next_test)
     }

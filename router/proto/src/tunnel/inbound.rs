@@ -65,6 +65,7 @@ impl Inbound {
             hops: self.hops.len() as u8,
             rtt: self.health.rtt,
             failing: self.health.failing,
+            doubted: self.health.is_in_doubt(),
             proven: self.health.is_proven(),
         }
     }

@@ -48,6 +48,7 @@ impl Outbound {
             hops: self.hops.len() as u8,
             rtt: self.health.rtt,
             failing: self.health.failing,
+            doubted: self.health.is_in_doubt(),
         }
     }
 }

@@ -28,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const DIRECT_MARGIN: Duration = Duration::from_secs(60);
 /// When all builds at once are under way, others look again after this.
 const CROWDED: Duration = Duration::from_secs(1);
+/// A pool has at most so many times the tunnels that it wants.
+const POOL_MOST: usize = 3;
 
 /// The times of a tunnel.
 #[derive(Clone, Copy, Debug)]
@@ -131,11 +133,13 @@ impl Tunnels {
             self.building(pool, direction),
         );
         let fresh = self.fresh(pool, direction, now);
-        if fresh == 0 && building < 2 * wanted {
+        let doubtful = self.doubtful(pool, direction);
+        if fresh <= doubtful && building < 2 * wanted {
+            // None that can be relied on: builds get no time to be lost in.
             return wanted.saturating_sub(self.building_young(pool, direction, now));
         }
         // Those in doubt stay until they are given up; as many are built beside them, in turn.
-        let doubtful = self.doubtful(pool, direction).min(wanted);
+        let doubtful = doubtful.min(wanted);
         let more = if building == 0 { doubtful } else { 0 };
         (wanted + more).saturating_sub(fresh + building)
     }
@@ -297,6 +301,36 @@ impl Tunnels {
             pool.pace(Direction::Outbound).release();
         }
         self.wake(now);
+    }
+
+    /// Whether a pool takes one more tunnel: beyond [`POOL_MOST`] times those wanted one that fails
+    /// makes room. Builds that were given up may all be answered at last.
+    pub(super) fn makes_room(&mut self, pool: PoolId, direction: Direction) -> bool {
+        let Some(p) = self.pools.get(&pool) else {
+            return false;
+        };
+        let most = POOL_MOST * p.settings.quantity(direction);
+        match direction {
+            Direction::Outbound => {
+                let of_pool = |t: &Outbound| t.pool == pool;
+                if self.outbound.values().filter(|t| of_pool(t)).count() < most {
+                    return true;
+                }
+                let mut all = self.outbound.iter();
+                let failing = all.find(|(_, t)| of_pool(t) && t.health.failing);
+                let failing = failing.map(|(id, _)| *id);
+                failing.is_some_and(|id| self.outbound.remove(&id).is_some())
+            }
+            Direction::Inbound => {
+                let of_pool = |t: &Inbound| t.pool == pool && t.listed();
+                if self.inbound.values().filter(|t| of_pool(t)).count() < most {
+                    return true;
+                }
+                let mut all = self.inbound.values_mut();
+                let failing = all.find(|t| of_pool(t) && t.health.failing);
+                failing.is_some_and(|t| !core::mem::replace(&mut t.retired, true))
+            }
+        }
     }
 
     /// Lets go of what expired, and of failing tunnels once there are enough others.

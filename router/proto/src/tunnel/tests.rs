@@ -1,6 +1,7 @@
 //! The machine against modelled hops under virtual time.
 
 mod cells;
+mod doubt;
 mod net;
 mod ways;
 

@@ -57,6 +57,7 @@ fn inbound(n: u8, now: Now) -> InboundInfo {
         hops: 2,
         rtt: None,
         failing: false,
+        doubted: false,
         proven: true,
     }
 }
@@ -71,6 +72,7 @@ fn outbound(n: u8, now: Now) -> OutboundInfo {
         hops: 2,
         rtt: None,
         failing: false,
+        doubted: false,
     }
 }
 

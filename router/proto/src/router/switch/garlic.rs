@@ -6,7 +6,7 @@ use crate::netdb::{Context, Source};
 use crate::router::output::Class;
 use crate::router::{EXPLORATORY, Router};
 use crate::time::Now;
-use crate::tunnel::{InboundId, PoolId};
+use crate::tunnel::{InboundId, PoolId, best_of};
 use crate::wire::hash::RouterHash;
 use crate::wire::i2np::{Message, kind};
 
@@ -129,22 +129,13 @@ impl Router {
     /// Sends to a router out of one of the pool's outbound tunnels; the router's own messages go
     /// over a link when it has none. What a destination says never does.
     pub(super) fn send_by_pool(&mut self, now: Now, pool: PoolId, to: RouterHash, m: Message) {
-        let tunnels: Vec<_> = self
-            .tunnels
-            .outbound(pool)
-            .map(|t| (t.failing, t.id))
-            .collect();
-        let all_fail = tunnels.iter().all(|(failing, _)| *failing);
-        let tunnels: Vec<_> = tunnels
-            .into_iter()
-            .filter(|(failing, _)| !failing || all_fail)
-            .map(|(_, id)| id)
-            .collect();
+        let tunnels: Vec<_> = self.tunnels.outbound(pool).collect();
+        let tunnels = best_of(&tunnels, |t| 2 * u8::from(t.failing) + u8::from(t.doubted));
         let delivery = crate::tunnel::fragment::TunnelDelivery::Router(to);
         match self.rng.pick(&tunnels) {
-            Some(id) => {
+            Some(tunnel) => {
                 self.tunnels
-                    .send(now, &mut self.rng, *id, delivery, vec![m]);
+                    .send(now, &mut self.rng, tunnel.id, delivery, vec![m]);
             }
             None if pool == EXPLORATORY => self.send_direct(to, Class::Control, m),
             None => self.drop_one(),

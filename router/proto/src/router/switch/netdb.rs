@@ -7,7 +7,7 @@ use crate::router::Router;
 use crate::router::output::{Class, LinkCmd, Output};
 use crate::time::Now;
 use crate::trace::{Event, Level, Sensitive};
-use crate::tunnel::Tunnels;
+use crate::tunnel::{Tunnels, best_of};
 use crate::wire::hash::{MessageId, RouterHash};
 use crate::wire::i2np::tunnel::TunnelGateway;
 use crate::wire::i2np::{Message, kind};
@@ -23,7 +23,8 @@ impl Paths for OwnPaths<'_> {
         rng: &mut Rng,
     ) -> Option<ReplyPath> {
         let working = self.0.inbound(pool_of(ctx)).filter(|t| !t.failing);
-        let paths = working.map(|t| ReplyPath {
+        let working = best_of(&working.collect::<Vec<_>>(), |t| u8::from(t.doubted));
+        let paths = working.iter().map(|t| ReplyPath {
             gateway: t.gateway,
             tunnel: t.gateway_tunnel,
         });

@@ -171,7 +171,7 @@ impl Tunnels {
                 back: *id,
                 through: OutboundId::default(),
             };
-            (t.pool, t.hops.len(), path)
+            (t.pool, t.hops.is_empty(), t.health.is_in_doubt(), path)
         });
         best_paths(pool, &all.collect::<Vec<_>>())
     }
@@ -185,7 +185,7 @@ impl Tunnels {
                 back: InboundId::default(),
                 through: *id,
             };
-            (t.pool, t.hops.len(), path)
+            (t.pool, t.hops.is_empty(), t.health.is_in_doubt(), path)
         });
         best_paths(pool, &all.collect::<Vec<_>>())
     }
@@ -390,6 +390,9 @@ impl Tunnels {
     fn finish(&mut self, now: Now, rng: &mut Rng, build: Build) {
         let life = Life::new(build.sent, rng);
         let health = Health::new(now.mono, rng);
+        if !self.makes_room(build.pool, build.direction) {
+            return;
+        }
         match build.direction {
             Direction::Outbound => self.add_outbound(
                 now.mono,
@@ -467,16 +470,21 @@ struct Path {
     through: OutboundId,
 }
 
-/// Tunnels with hops before those without, the pool's own before exploratory ones.
-fn best_paths(pool: PoolId, all: &[(PoolId, usize, Path)]) -> Vec<Path> {
-    for with_hops in [true, false] {
-        for pool in [pool, PoolId::EXPLORATORY] {
-            let fit =
-                |(p, hops, _): &&(PoolId, usize, Path)| *p == pool && (*hops > 0) == with_hops;
-            let paths: Vec<Path> = all.iter().filter(fit).map(|(.., path)| *path).collect();
-            if !paths.is_empty() {
-                return paths;
-            }
+/// A tunnel with its pool, whether it has no hops, and whether something speaks against it.
+type Choice = (PoolId, bool, bool, Path);
+
+/// Tunnels with hops before those without; what is not in doubt before what is, since a build that
+/// goes into a dead tunnel is missed late; the pool's own before exploratory ones.
+fn best_paths(pool: PoolId, all: &[Choice]) -> Vec<Path> {
+    let places = [false, true].into_iter().flat_map(|bare| {
+        let doubts = [false, true].into_iter();
+        doubts.flat_map(move |doubt| [(pool, bare, doubt), (PoolId::EXPLORATORY, bare, doubt)])
+    });
+    for place in places {
+        let fit = |(pool, bare, doubt, _): &&Choice| (*pool, *bare, *doubt) == place;
+        let paths: Vec<Path> = all.iter().filter(fit).map(|(.., path)| *path).collect();
+        if !paths.is_empty() {
+            return paths;
         }
     }
     Vec::new()
