@@ -15,6 +15,7 @@ mod flood;
 mod lease_sets;
 mod lookup;
 mod meter;
+mod output;
 mod publish;
 mod referred;
 pub mod reseed;
@@ -24,17 +25,20 @@ mod share;
 mod strikes;
 #[cfg(test)]
 mod tests;
+mod way;
+
+pub use output::NetDbOutput;
+pub use way::{Paths, ReplyPath, Source};
 
 use crate::limits;
 use crate::peer::constraint::Reach;
 use crate::peer::profile::Observation;
 use crate::rng::Rng;
 use crate::router::output::Persist;
-use crate::secret::Secret;
 use crate::time::{Instant, Now};
 use crate::wire::any_lease_set::AnyLeaseSet;
 use crate::wire::error::Result;
-use crate::wire::hash::{DestHash, MessageId, RouterHash, TunnelId};
+use crate::wire::hash::{DestHash, MessageId, RouterHash};
 use crate::wire::i2np::search_reply::DatabaseSearchReply;
 use crate::wire::i2np::status::DeliveryStatus;
 use crate::wire::i2np::store::DatabaseStore;
@@ -111,120 +115,6 @@ impl Target {
 /// Number of a lookup; lookups that joined share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LookupId(pub u64);
-
-/// An inbound tunnel that answers can come by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReplyPath {
-    /// Its gateway.
-    pub gateway: RouterHash,
-    /// Its id there.
-    pub tunnel: TunnelId,
-}
-
-/// The tunnels as the netDb sees them.
-pub trait Paths {
-    /// An inbound tunnel of that context's pool. Of several, not one whose gateway is `asked`:
-    /// Java's floodfills do not seal an answer that they hand to themselves.
-    fn reply_path(
-        &self,
-        ctx: Context,
-        asked: Option<RouterHash>,
-        rng: &mut Rng,
-    ) -> Option<ReplyPath>;
-    /// Whether that context has an outbound tunnel.
-    fn has_outbound(&self, ctx: Context) -> bool;
-}
-
-/// How a message came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Plain, over the link with this router.
-    Link(RouterHash),
-    /// In garlic for our router key that came over the link with this router.
-    RouterGarlic(RouterHash),
-    /// Plain, out of this inbound tunnel of the context.
-    Tunnel(ReplyPath),
-    /// In one-time garlic under this tag, see [`NetDbOutput::ExpectTag`].
-    Reply([u8; 8]),
-}
-
-impl Source {
-    /// The link that it came by, without a tunnel of ours.
-    const fn link(self) -> Option<RouterHash> {
-        match self {
-            Self::Link(hash) | Self::RouterGarlic(hash) => Some(hash),
-            Self::Tunnel(_) | Self::Reply(_) => None,
-        }
-    }
-}
-
-/// What the netDb asks for.
-#[derive(Clone)]
-pub enum NetDbOutput {
-    /// Send a message to a router.
-    Send {
-        /// Whose tunnel to use.
-        ctx: Context,
-        /// The router; its RouterInfo is known unless it is a reply.
-        to: RouterHash,
-        /// The message.
-        message: Message,
-        /// Seal it in router garlic under this X25519 key of `to`.
-        seal: Option<[u8; 32]>,
-        /// Over a link with `to`; otherwise out of an outbound tunnel of `ctx`.
-        direct: bool,
-    },
-    /// Send a message into somebody's inbound tunnel: as TunnelGateway over a link with its
-    /// gateway. It is sealed already if that was asked for.
-    SendTunnel {
-        /// The gateway.
-        gateway: RouterHash,
-        /// Tunnel id there.
-        tunnel: TunnelId,
-        /// The message.
-        message: Message,
-    },
-    /// A reply as one-time garlic is to be expected, out of this tunnel alone.
-    ExpectTag {
-        /// The context.
-        ctx: Context,
-        /// The inbound tunnel that the question names.
-        path: ReplyPath,
-        /// Its tag.
-        tag: [u8; 8],
-        /// Its key.
-        key: Secret<32>,
-        /// Forget it then.
-        until: Instant,
-    },
-    /// A lookup succeeded; the value is in the netDb.
-    Found {
-        /// The lookup.
-        id: LookupId,
-        /// Its context.
-        ctx: Context,
-        /// What was found.
-        target: Target,
-    },
-    /// A lookup ended without success.
-    NotFound {
-        /// The lookup.
-        id: LookupId,
-        /// Its context.
-        ctx: Context,
-        /// What was not found.
-        target: Target,
-    },
-    /// Something to keep over a restart.
-    Persist(Persist),
-    /// A floodfill answered, or did not.
-    Observed {
-        /// The floodfill.
-        router: RouterHash,
-        /// What it did.
-        what: Observation,
-    },
-}
 
 /// The network database.
 pub struct NetDb {

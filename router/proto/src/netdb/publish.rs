@@ -21,8 +21,11 @@ use std::sync::Arc;
 const CONFIRM_ROUTER: Duration = Duration::from_secs(5);
 /// A floodfill has this long to confirm a LeaseSet, by tunnels both ways.
 const CONFIRM_LEASES: Duration = Duration::from_secs(3);
-/// LeaseSets of a destination are stored at least this far apart.
+/// LeaseSets of a destination are stored this far apart in the long run. Some may come sooner,
+/// since each tells of tunnels that are dead, but never two at once.
 const APART: Duration = Duration::from_secs(20);
+const SOONER: u32 = 2;
+const LEAST: Duration = Duration::from_secs(2);
 /// A confirmed LeaseSet is looked up after this time, plus jitter.
 const VERIFY: Duration = Duration::from_secs(5);
 const VERIFY_SPREAD: Duration = Duration::from_secs(3);
@@ -75,6 +78,26 @@ enum State {
     Done,
 }
 
+/// When values of one slot may be stored.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spacing {
+    last: Option<Instant>,
+    /// When nothing of what may come sooner is used up any more.
+    settled: Instant,
+}
+
+impl Spacing {
+    fn next(&self, now: Instant) -> Instant {
+        let least = self.last.map_or(now, |t| t + LEAST);
+        now.max(least).max(self.settled - APART * SOONER)
+    }
+
+    fn stored(&mut self, now: Instant) {
+        self.last = Some(now);
+        self.settled = self.settled.max(now) + APART;
+    }
+}
+
 /// One value on its way to the floodfills.
 pub(super) struct Publication {
     /// When there is something to do.
@@ -83,7 +106,7 @@ pub(super) struct Publication {
     state: State,
     tried: BTreeSet<RouterHash>,
     rounds: u32,
-    stored_at: Option<Instant>,
+    spacing: Spacing,
 }
 
 impl NetDb {
@@ -106,8 +129,8 @@ impl NetDb {
     }
 
     /// Stores the LeaseSet of a served destination through its own tunnels, and looks it up
-    /// afterwards. At most every 20 s; the newest of several is stored. LeaseSets that are not to
-    /// be published are ignored.
+    /// afterwards. Of several that come too soon the newest is stored. LeaseSets that are not to be
+    /// published are ignored.
     pub fn publish_lease_set(&mut self, now: Now, ctx: Context, ls: Arc<LeaseSet2>) {
         if ctx != Context::Router && !ls.is_unpublished() {
             self.publish(now, ctx, ls.hash().0, Value::Leases(ls), MIDNIGHT_LEASES);
@@ -140,18 +163,19 @@ impl NetDb {
                 self.dropped += 1;
                 return;
             }
-            let stored_at = self.publications.get(&slot).and_then(|p| p.stored_at);
-            let apart = matches!(value, Value::Leases(_)).then_some(stored_at);
-            let due = apart
-                .flatten()
-                .map_or(now.mono, |t| now.mono.max(t + APART));
+            let spacing = self.publications.get(&slot).map(|p| p.spacing);
+            let spacing = spacing.unwrap_or_default();
+            let due = match value {
+                Value::Router(_) => now.mono,
+                Value::Leases(_) => spacing.next(now.mono),
+            };
             let publication = Publication {
                 due: Some(due),
                 value: value.clone(),
                 state: State::Store,
                 tried: BTreeSet::new(),
                 rounds: 0,
-                stored_at,
+                spacing,
             };
             self.publications.insert(slot, publication);
         }
@@ -228,11 +252,8 @@ impl NetDb {
             p.due = Some(now.mono + RETRY);
             return;
         }
-        let date = if slot.tomorrow {
-            now.wall + DAY
-        } else {
-            now.wall
-        };
+        let ahead = if slot.tomorrow { DAY } else { Duration::ZERO };
+        let date = now.wall + ahead;
         let to = (p.tried.len() < limits::PUBLISH_ATTEMPTS)
             .then(|| self.nearest_untried(now, date, slot, p, !leases))
             .flatten();
@@ -277,7 +298,9 @@ impl NetDb {
         } else {
             CONFIRM_ROUTER
         };
-        p.stored_at = Some(now.mono);
+        if p.tried.is_empty() {
+            p.spacing.stored(now.mono);
+        }
         p.state = State::Confirm(to.hash(), token, path);
         p.due = Some(now.mono + wait);
     }
@@ -352,8 +375,7 @@ impl NetDb {
                 p.rounds += 1;
                 p.tried.insert(at);
                 p.state = State::Store;
-                let again = p.stored_at.map_or(now.mono, |t| t + APART);
-                p.due = Some(now.mono.max(again));
+                p.due = Some(p.spacing.next(now.mono));
             }
         }
     }

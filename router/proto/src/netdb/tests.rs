@@ -4,6 +4,7 @@
 mod contexts;
 mod duties;
 mod hostile;
+mod silence;
 mod strangers;
 mod ways;
 
@@ -12,7 +13,9 @@ use crate::crypto::sig::SigningKey;
 use crate::garlic::clove::{Block, parse_blocks};
 use crate::garlic::{content, one_time};
 use crate::peer::testing::Draft;
+use crate::secret::Secret;
 use crate::time::Date;
+use crate::wire::hash::TunnelId;
 use crate::wire::i2np::store::Entry;
 use crate::wire::identity::{Destination, KeysAndCert};
 use crate::wire::lease_set2::{EncKey, Lease, LeaseSetDraft};
