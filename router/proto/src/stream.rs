@@ -4,6 +4,7 @@
 //! accepts. It speaks packets, not paths: what it gives out by [`Streams::poll_transmit`] still
 //! needs the [`crate::dest::demux::Envelope`], the ratchet session and the tunnels.
 
+mod arrivals;
 mod config;
 mod connection;
 mod event;
@@ -11,6 +12,7 @@ mod listener;
 mod packet;
 mod peer;
 mod recv;
+mod register;
 mod repeats;
 mod rtt;
 mod send;
@@ -24,30 +26,20 @@ pub use config::StreamConfig;
 pub use event::{Ends, ResetWhy, StreamError, StreamEvent, StreamId, StreamStats, Transmit};
 
 use crate::crypto::sig::SigningKey;
-use crate::limits::{STREAM_PEERS_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX};
+use crate::limits::STREAMS_MAX;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use crate::wire::hash::DestHash;
 use crate::wire::identity::Destination;
-use connection::{Connection, Heard, Local, Names, Silence};
+use connection::{Connection, Local, Names, Silence};
 use core::time::Duration;
 use listener::{Early, Ended, Gate};
-use packet::{ECHO, Packet, SYN};
 use peer::Peer;
+use register::Memory;
 use share::Share;
 use std::collections::{BTreeMap, BTreeSet};
 use strays::Strays;
 use turn::Turn;
-
-/// How long the round-trip time of a peer is remembered.
-const MEMORY: Duration = Duration::from_secs(300);
-
-/// What another stream to a peer may start from.
-struct Memory {
-    rtt: Duration,
-    window: u32,
-    at: Instant,
-}
 
 /// All streams of one local destination. Drained with [`Streams::poll_transmit`] and
 /// [`Streams::poll_event`] after every call that takes `now`.
@@ -203,149 +195,6 @@ impl Streams {
         self.touch(id);
     }
 
-    /// Takes a packet in. `from` is who the session says it is from; the ports are those of the
-    /// envelope. Bad packets are counted.
-    pub fn handle_packet(
-        &mut self,
-        now: Now,
-        rng: &mut Rng,
-        from: DestHash,
-        from_port: u16,
-        to_port: u16,
-        payload: &[u8],
-    ) {
-        self.stats.received += 1;
-        let Ok(head) = Packet::peek(payload) else {
-            self.stats.bad += 1;
-            return;
-        };
-        let ports = (to_port, from_port);
-        if head.flags & ECHO != 0 {
-            return self.handle_echo(now, from, ports, payload);
-        }
-        let recv_id = head.recv_id;
-        let known = if head.send_id == 0 {
-            self.by_remote.get(&(from, recv_id))
-        } else {
-            self.by_local.get(&head.send_id)
-        };
-        if let Some(id) = known.copied() {
-            return self.handle_known(now, id, from, payload);
-        }
-        if head.send_id != 0 {
-            return self.handle_stray(now, from, ports, &head);
-        }
-        if recv_id == 0 || self.ended.has_remote(from, recv_id) {
-            self.stats.strays += 1;
-        } else if head.flags & SYN != 0 {
-            self.handle_syn(now, rng, from, ports, payload);
-        } else if !self.listens(ports.0) || !self.early.keep(now.mono, from, recv_id, payload) {
-            self.stats.strays += 1;
-        }
-    }
-
-    fn handle_known(&mut self, now: Now, id: StreamId, from: DestHash, payload: &[u8]) {
-        let Some(s) = self.streams.get_mut(&id) else {
-            return;
-        };
-        if s.names.peer != from {
-            self.stats.bad_signatures += 1;
-            return;
-        }
-        let Ok(p) = Packet::parse(payload) else {
-            self.stats.bad += 1;
-            return;
-        };
-        let unnamed = s.names.remote == 0;
-        match s.handle(now, &self.local, p, payload) {
-            Heard::Nothing => {}
-            heard @ (Heard::Progress | Heard::Answer) => {
-                if heard == Heard::Progress {
-                    self.paths.insert(from, Path::Works);
-                }
-                if let Some(peer) = self.peers.get_mut(&from) {
-                    peer.alive = Some(now.mono);
-                }
-            }
-            Heard::Duplicate => self.stats.duplicates += 1,
-            Heard::Again => {
-                self.stats.duplicates += 1;
-                let peer = self.peers.get_mut(&from);
-                if peer.is_some_and(|p| p.doubt(now.mono)) {
-                    self.paths.entry(from).or_insert(Path::Unanswered);
-                }
-            }
-            Heard::Dropped => self.stats.overflows += 1,
-            Heard::Late => self.stats.strays += 1,
-            Heard::Bad => self.stats.bad += 1,
-            Heard::BadSignature => self.stats.bad_signatures += 1,
-        }
-        if unnamed && s.names.remote != 0 {
-            self.by_remote.insert((from, s.names.remote), id);
-        }
-        self.touch(id);
-    }
-
-    fn handle_syn(
-        &mut self,
-        now: Now,
-        rng: &mut Rng,
-        from: DestHash,
-        ports: (u16, u16),
-        payload: &[u8],
-    ) {
-        let c = &self.local.config;
-        let open = self.listens(ports.0);
-        let incoming = self.share.incoming >= c.streams_max.min(STREAMS_MAX) / 4 * 3;
-        let of_peer = self.peers.get(&from).map_or(0, |p| p.incoming);
-        if !open
-            || self.is_full()
-            || incoming
-            || of_peer >= c.per_peer_max.min(STREAMS_PER_PEER_MAX)
-            || !self.gate.pass(now.mono, from, c.syn_rate_peer, c.syn_rate)
-        {
-            self.stats.refused += 1;
-            return;
-        }
-        let Ok(p) = Packet::parse(payload) else {
-            self.stats.bad += 1;
-            return;
-        };
-        if !p.is_for(&self.local.hash) {
-            self.stats.bad_signatures += 1;
-            return;
-        }
-        let recv_id = p.recv_id;
-        let names = Names {
-            id: StreamId(self.next_id),
-            peer: from,
-            from_port: ports.0,
-            to_port: ports.1,
-            local: self.free_id(rng),
-            remote: recv_id,
-            incoming: true,
-        };
-        let memory = self.remember(now.mono, &from);
-        let mut stream = Connection::new(now.mono, &self.local, names, memory);
-        stream.set_share(now.mono, self.share.level);
-        match stream.handle(now, &self.local, p, payload) {
-            Heard::Bad | Heard::Dropped => self.stats.bad += 1,
-            Heard::BadSignature => self.stats.bad_signatures += 1,
-            Heard::Nothing
-            | Heard::Progress
-            | Heard::Answer
-            | Heard::Duplicate
-            | Heard::Again
-            | Heard::Late => {
-                self.insert(stream);
-                for e in self.early.take(from, recv_id) {
-                    self.handle_known(now, names.id, from, &e.payload);
-                }
-                self.touch(names.id);
-            }
-        }
-    }
-
     /// The next packet to send, until there is none.
     pub fn poll_transmit(&mut self, now: Now, rng: &mut Rng) -> Option<Transmit> {
         if let Some(t) = self.strays.pop() {
@@ -485,81 +334,6 @@ impl Streams {
 
     fn is_full(&self) -> bool {
         self.streams.len() >= self.local.config.streams_max.min(STREAMS_MAX)
-    }
-
-    /// An id for the wire that neither a running nor an ended stream has.
-    fn free_id(&self, rng: &mut Rng) -> u32 {
-        loop {
-            let id = rng.nonzero_u32();
-            if !self.by_local.contains_key(&id) && self.ended.get(id).is_none() {
-                return id;
-            }
-        }
-    }
-
-    fn insert(&mut self, stream: Connection) {
-        let names = stream.names;
-        self.next_id += 1;
-        self.by_local.insert(names.local, names.id);
-        let peer = self.peers.entry(names.peer).or_default();
-        peer.streams += 1;
-        peer.incoming += usize::from(names.incoming);
-        self.share.incoming += usize::from(names.incoming);
-        if names.incoming {
-            self.by_remote.insert((names.peer, names.remote), names.id);
-        }
-        self.streams.insert(names.id, stream);
-        self.count(names.id);
-    }
-
-    fn remove(&mut self, now: Instant, id: StreamId) {
-        let Some(mut s) = self.streams.remove(&id) else {
-            return;
-        };
-        let names = s.names;
-        self.share.held -= s.counted;
-        self.share.incoming -= usize::from(names.incoming);
-        self.by_local.remove(&names.local);
-        if names.remote != 0 {
-            self.by_remote.remove(&(names.peer, names.remote));
-            let reset = s.was_reset();
-            self.ended.insert(now, names.peer, reset, s.last_words(now));
-        }
-        if let Some(peer) = self.peers.get_mut(&names.peer) {
-            peer.streams -= 1;
-            peer.incoming -= usize::from(names.incoming);
-            if peer.streams == 0 {
-                self.peers.remove(&names.peer);
-            }
-        }
-        if let Some(at) = self.timer_of.remove(&id) {
-            self.timers.remove(&(at, id));
-        }
-        if let Some((rtt, window)) = s.memory() {
-            self.memorise(
-                names.peer,
-                Memory {
-                    rtt,
-                    window,
-                    at: now,
-                },
-            );
-        }
-    }
-
-    fn memorise(&mut self, peer: DestHash, memory: Memory) {
-        if !self.memory.contains_key(&peer) && self.memory.len() >= STREAM_PEERS_MAX {
-            let oldest = self.memory.iter().min_by_key(|(_, m)| m.at);
-            if let Some(hash) = oldest.map(|(hash, _)| *hash) {
-                self.memory.remove(&hash);
-            }
-        }
-        self.memory.insert(peer, memory);
-    }
-
-    fn remember(&self, now: Instant, peer: &DestHash) -> Option<(Duration, u32)> {
-        let m = self.memory.get(peer)?;
-        (now.since(m.at) < MEMORY).then_some((m.rtt, m.window))
     }
 
     /// Something happened to the stream: it gets its turns and its timer.

@@ -231,6 +231,10 @@ impl Connection {
             return Heard::BadSignature;
         }
         self.heard = now.mono;
+        if !self.opened {
+            // The peer knows of the stream: its answer was lost.
+            self.send.repeat_first(now.mono);
+        }
         if p.has(RESET) {
             // Who has forgotten a stream that was over may answer our CLOSE so.
             let over = self.recv.is_closed() && !self.send.owes_bytes();
@@ -326,7 +330,7 @@ impl Connection {
             self.send.rtt.ack_pace()
         };
         if p.has(SYN) && self.recv.has_started() && self.names.incoming {
-            self.send.repeat_syn(now);
+            self.send.repeat_first(now);
         }
         let (seq, bytes) = (p.seq, p.payload.len());
         let verdict = self
@@ -369,7 +373,7 @@ impl Connection {
             return None;
         }
         let hold = (!self.send.has_started()).then_some(self.hold_until);
-        let connect = (!self.opened).then(|| self.started + config.connect_timeout);
+        let connect = (!self.opened).then(|| self.unopened_until(config));
         let ack = self.recv.deadline().filter(|_| self.can_ack());
         let idle = self.opened && self.send.is_idle();
         let close_sent = self.send.close_seq.is_some();

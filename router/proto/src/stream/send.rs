@@ -5,6 +5,9 @@
 //! that was sent a reordering window later has arrived. Counting NACKs would not see a lost
 //! resend, and would take every reordering for a loss.
 
+mod acks;
+mod timers;
+
 use super::rtt::Rtt;
 use super::window::Window;
 use crate::limits::STREAM_PACKET_COST;
@@ -16,18 +19,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const BURST: u32 = 10;
 /// Timers of the shell are this coarse: pacing may be behind so far and catch up.
 const CATCH_UP: Duration = Duration::from_millis(5);
-/// First wait of a choked sender before it probes; doubles up to [`PROBE_MAX`].
-const PROBE: Duration = Duration::from_secs(1);
-const PROBE_MAX: Duration = Duration::from_secs(10);
-/// First wait for the answer to a SYN when the peer is new; a jitter of half is added.
-/// A new path pair is tried then, long before the general initial timeout of 9 s.
-const SYN_WAIT: Duration = Duration::from_secs(2);
-/// Bounds of the first wait when the peer's round-trip time is known, and of every later one.
-const SYN_WAIT_KNOWN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
-const SYN_WAIT_MAX: Duration = Duration::from_secs(8);
-/// Largest part of the reordering window, in eighths of the round-trip time.
-const REORDER_MAX: u32 = 8;
-
 /// What a sequenced packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -94,6 +85,10 @@ pub(crate) struct SendSide {
     reorder: u32,
     timeout_at: Option<Instant>,
     reorder_at: Option<Instant>,
+    /// When the first packet is sent again, whatever is known of it.
+    first_at: Option<Instant>,
+    /// Copies of it that were sent in answer to a SYN of a peer that says nothing.
+    answers: u32,
     pace_at: Instant,
     asked_at: Instant,
     /// Since when the far side takes nothing, and the wait before the next probe.
@@ -121,6 +116,8 @@ impl SendSide {
             reorder: 1,
             timeout_at: None,
             reorder_at: None,
+            first_at: None,
+            answers: 0,
             pace_at: Instant(0),
             asked_at: Instant(0),
             choked: None,
@@ -233,17 +230,6 @@ impl SendSide {
         Some(out)
     }
 
-    /// The peer repeats its SYN: it has not seen our answer. One that has just left may still
-    /// be on its way.
-    pub(crate) fn repeat_syn(&mut self, now: Instant) {
-        if let Some(s) = self.unacked.get_mut(&0)
-            && now.since(s.at) >= SYN_WAIT / 4
-        {
-            s.lost = true;
-            self.lost.insert(0);
-        }
-    }
-
     /// The next lost packet alone, whatever the window says.
     pub(crate) fn next_lost(&mut self, now: Instant) -> Option<Outgoing> {
         let seq = self.lost.pop_first()?;
@@ -342,202 +328,6 @@ impl SendSide {
     /// Whether the sequence numbers are used up.
     pub(crate) const fn is_exhausted(&self) -> bool {
         self.next_seq >= u32::MAX - 1
-    }
-
-    fn arm(&mut self, now: Instant) {
-        if self.timeout_at.is_none() {
-            self.timeout_at = Some(now + self.choked.unwrap_or_else(|| self.rtt.timeout()));
-        }
-    }
-
-    /// Waits for the answer to copy `n` of a SYN: about two round trips of an earlier stream to
-    /// the same peer, or [`SYN_WAIT`]; then longer each time.
-    pub(crate) fn arm_syn(&mut self, now: Instant, n: u32, jitter: Duration) {
-        let (least, most) = SYN_WAIT_KNOWN;
-        let first = self
-            .rtt
-            .smoothed()
-            .map_or(SYN_WAIT, |rtt| rtt.saturating_mul(2).clamp(least, most));
-        let grown = first * 3_u32.pow(n.min(4)) / 2_u32.pow(n.min(4));
-        self.timeout_at = Some(now + grown.min(SYN_WAIT_MAX) + jitter.min(first / 2));
-    }
-
-    /// Everything up to `through` but `missing` (sorted) has arrived.
-    pub(crate) fn on_ack(&mut self, now: Instant, through: u32, missing: &[u32]) -> Acked {
-        if through >= self.next_seq {
-            return Acked {
-                bogus: true,
-                packets: 0,
-            };
-        }
-        self.silent = 0;
-        let acked: Vec<u32> = self
-            .unacked
-            .range(..=through)
-            .map(|(seq, _)| *seq)
-            .filter(|seq| missing.binary_search(seq).is_err())
-            .collect();
-        let sample = self.take_acked(now, &acked);
-        if let Some(top) = acked.last() {
-            self.rtt.relax();
-            let next = self.next_seq;
-            let min = self.rtt.min();
-            self.window.on_ack(acked.len(), *top, next, sample, min);
-            self.timeout_at = None;
-            // A choked sender asks now and then: the end of choking may be lost.
-            if !self.unacked.is_empty() || self.choked.is_some() {
-                self.arm(now);
-            }
-        }
-        for (_, s) in self.unacked.range_mut(..through) {
-            s.missing = true;
-        }
-        self.find_lost(now);
-        Acked {
-            bogus: false,
-            packets: acked.len(),
-        }
-    }
-
-    /// Removes acknowledged packets; the round-trip time of the highest if it was sent once.
-    fn take_acked(&mut self, now: Instant, acked: &[u32]) -> Option<Duration> {
-        let mut sample = None;
-        let min = self.rtt.min().unwrap_or_default();
-        for seq in acked {
-            let Some(s) = self.unacked.remove(seq) else {
-                continue;
-            };
-            self.lost.remove(seq);
-            self.unacked_bytes -= s.payload.len();
-            self.freed += s.payload.len();
-            let age = now.since(s.at);
-            let spurious = s.lost || (s.resends > 0 && age < min * 3 / 4);
-            if spurious {
-                // It was late, not lost: wait longer before the next verdict.
-                self.reorder = (self.reorder + 1).min(REORDER_MAX);
-                sample = None;
-                continue;
-            }
-            sample = (s.resends == 0).then_some(age);
-            if self.newest.is_none_or(|(at, _)| s.at >= at) {
-                self.newest = Some((s.at, age));
-            }
-        }
-        if let Some(rtt) = sample {
-            self.rtt.sample(now, rtt);
-        }
-        sample
-    }
-
-    /// Marks missing packets lost that a later one has overtaken by the reordering window.
-    fn find_lost(&mut self, now: Instant) {
-        self.reorder_at = None;
-        let Some((newest, rtt)) = self.newest else {
-            return;
-        };
-        let base = self.rtt.min().unwrap_or(rtt).max(Duration::from_millis(8));
-        let slack = base / 8 * self.reorder;
-        let mut found = 0;
-        for (seq, s) in &mut self.unacked {
-            if !s.missing {
-                break;
-            }
-            if s.lost || s.at > newest {
-                continue;
-            }
-            let verdict = s.at + rtt + slack;
-            if now >= verdict || newest.since(s.at) > slack {
-                s.lost = true;
-                self.lost.insert(*seq);
-                found += 1;
-            } else if self.reorder_at.is_none_or(|at| verdict < at) {
-                self.reorder_at = Some(verdict);
-            }
-        }
-        if found > 0 {
-            self.window.on_lost(found);
-        }
-    }
-
-    /// The far side says that it takes nothing, or that it takes data again.
-    pub(crate) fn set_choked(&mut self, now: Instant, choked: bool) {
-        match (choked, self.choked) {
-            (true, None) => {
-                self.choked = Some(PROBE);
-                self.window.on_choke();
-                self.timeout_at = Some(now + PROBE);
-            }
-            (false, Some(_)) => {
-                self.choked = None;
-                self.timeout_at = None;
-                if !self.unacked.is_empty() {
-                    self.arm(now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// When a timer is due; `open` says whether data may be sent at all yet.
-    pub(crate) fn deadline(&self, open: bool) -> Option<Instant> {
-        let room = self.in_flight() < self.window.packets();
-        let pace = (open && self.has_work() && room).then_some(self.pace_at);
-        [self.timeout_at, self.reorder_at, pace]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Runs the timers that are due. After `limit` timeouts without a sign of life it gives up.
-    pub(crate) fn on_timer(&mut self, now: Instant, limit: u32) -> Fired {
-        if self.reorder_at.is_some_and(|at| at <= now) {
-            self.find_lost(now);
-        }
-        if self.timeout_at.is_none_or(|at| at > now) {
-            return Fired::Nothing;
-        }
-        self.timeout_at = None;
-        if self.unacked.is_empty() && self.choked.is_none() {
-            return Fired::Nothing;
-        }
-        if self.is_idle() {
-            self.arm(now);
-            return Fired::Nothing;
-        }
-        if self.silent >= limit {
-            return Fired::GaveUp;
-        }
-        self.silent += 1;
-        if let Some(wait) = self.choked {
-            self.choked = Some((wait * 2).min(PROBE_MAX));
-            self.probe(now);
-            return Fired::Nothing;
-        }
-        self.rtt.back_off();
-        self.window.on_timeout();
-        for (seq, s) in &mut self.unacked {
-            s.lost = true;
-            self.lost.insert(*seq);
-        }
-        self.pace_at = now;
-        Fired::Timeout
-    }
-
-    /// A choked sender resends its oldest packet; without one it sends a new one.
-    fn probe(&mut self, now: Instant) {
-        if let Some((seq, s)) = self.unacked.iter_mut().next() {
-            s.lost = true;
-            self.lost.insert(*seq);
-        }
-        self.arm(now);
-    }
-
-    /// Whether a choked sender has nothing to resend and has to probe with something new.
-    pub(crate) fn wants_probe(&self) -> bool {
-        self.choked.is_some()
-            && self.silent > 0
-            && self.unacked.is_empty()
-            && !self.buffer.is_empty()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod budget;
 mod ends;
+mod first;
 mod hostile;
 mod net;
 mod repeats;

@@ -72,6 +72,13 @@ impl Connection {
         Some(since + config.stall_max)
     }
 
+    /// Until when the answer to our SYN is waited for. Who sends what comes after it has answered,
+    /// only that was lost.
+    pub(super) fn unopened_until(&self, config: &StreamConfig) -> Instant {
+        let silent = self.heard + config.connect_timeout;
+        silent.min(self.started + config.stall_max)
+    }
+
     fn give_up(&mut self) {
         let said_all = self.send.close_seq.is_some() && !self.send.owes_bytes();
         self.end = Some(if said_all {
@@ -94,7 +101,7 @@ impl Connection {
         if self.end.is_some() {
             return Silence::Nothing;
         }
-        if !self.opened && now >= self.started + config.connect_timeout {
+        if !self.opened && now >= self.unopened_until(config) {
             self.end = Some(End::Reset(ResetWhy::NoAnswer));
             return Silence::Nothing;
         }

@@ -60,7 +60,9 @@ impl Connection {
                 return None;
             }
             let out = self.send.fresh(now, Kind::Syn, mtu);
-            if !self.names.incoming {
+            if self.names.incoming {
+                self.send.arm_answer(now);
+            } else {
                 self.send
                     .arm_syn(now, 0, rng.jitter(Duration::from_secs(1)));
             }

@@ -122,6 +122,8 @@ fn a_peer_that_is_gone_after_its_close_costs_little() {
     net.sides[1].answer = (b"answer".to_vec(), true);
     net.filter = |to, bytes, _| !(to == 1 && Packet::parse(bytes).unwrap().has(CLOSE));
     net.connect(b"request", true);
+    assert!(net.run(ms(1000), |n| has_finished(n.app(0))));
+    net.filter = |_, _, _| false;
     assert!(net.run(ms(6000), |n| matches!(
         n.ended(0),
         Some(StreamEvent::Closed { .. })

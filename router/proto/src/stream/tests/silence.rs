@@ -35,6 +35,9 @@ fn repeats_of_a_close_after_the_peers_blame_no_path() {
     net.sides[1].answer = (b"answer".to_vec(), true);
     net.filter = |to, bytes, _| !close_to_server(to, bytes);
     net.connect(b"request", true);
+    let finished = |e: &StreamEvent| matches!(e, StreamEvent::Finished { .. });
+    assert!(net.run(ms(1000), |n| n.app(0).events.iter().any(finished)));
+    net.filter = |_, _, _| false;
     ended_quietly(&mut net, 6000);
     assert_eq!(
         net.sides[0].copies.len(),
