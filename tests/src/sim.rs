@@ -24,6 +24,7 @@ use ramson_proto::wire::i2np::Message;
 use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Wall-clock time at which every simulation starts: 2026-01-01 00:00 UTC.
@@ -363,6 +364,21 @@ impl Sim {
         self.events.insert(self.seq as usize, event);
         self.heap.push(Reverse((at, self.seq, self.seq as usize)));
     }
+}
+
+/// The seeds that a case runs with: those given, or `RAMSON_SEEDS=FROM..TO`.
+///
+/// # Panics
+/// When the variable is set to something else.
+pub fn seeds(usual: Range<u64>) -> Range<u64> {
+    let Ok(words) = std::env::var("RAMSON_SEEDS") else {
+        return usual;
+    };
+    let range = words.split_once("..").and_then(|(from, to)| {
+        let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+        (from < to).then_some(from..to)
+    });
+    range.unwrap_or_else(|| panic!("RAMSON_SEEDS={words} is not FROM..TO"))
 }
 
 /// Both clocks at a virtual instant.

@@ -3,7 +3,7 @@
 
 use ramson_tests::sim::app::Transfer;
 use ramson_tests::sim::world::World;
-use ramson_tests::sim::{Conditions, Sim};
+use ramson_tests::sim::{Conditions, Sim, seeds};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -204,10 +204,11 @@ fn a_hop_that_falls_silent_does_not_end_a_transfer() {
     }
 }
 
-#[test]
-fn after_a_bad_minute_everything_arrives() {
+/// Four transfers that begin as a minute of 8 % loss on every link does: rules that were broken,
+/// and transfers that were given up.
+fn bad_minute(seed: u64) -> (Vec<String>, usize) {
     let world = World {
-        seed: 22,
+        seed,
         routers: 14,
         ..World::default()
     };
@@ -216,7 +217,28 @@ fn after_a_bad_minute_everything_arrives() {
     sim.set_conditions(lossy(80));
     sim.run(secs(82));
     sim.set_conditions(Conditions::default());
-    finish(&mut sim, 400);
+    sim.run(secs(400));
+    let given_up = sim.apps().transfers().filter(|(_, p)| p.failed).count();
+    let mut faults = sim.faults();
+    let whole = sim.apps().transfers().filter(|(_, p)| p.finished.is_some());
+    if whole.count() + given_up == sim.apps().transfers().count() {
+        faults = sim.checks().faults().to_vec();
+    }
+    (faults, given_up)
+}
+
+/// Of ten messages six get through and of a stream's first exchange one in eight, so that now and
+/// then a site that is there cannot be told from one that is not: one transfer in a hundred.
+#[test]
+fn after_a_bad_minute_all_but_few_arrive() {
+    let (mut given_up, mut all) = (0, 0);
+    for seed in seeds(0..20) {
+        let (faults, failed) = bad_minute(seed);
+        assert_eq!(faults, Vec::<String>::new(), "seed {seed}");
+        (given_up, all) = (given_up + failed, all + 4);
+    }
+    println!("bad minute: {given_up} of {all} given up");
+    assert!(given_up <= 2 + all / 50, "{given_up} of {all}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! How long it takes until everything works again, in virtual time: after a burst of losses, after
 //! routers have ended, after one side has lost its session. The bounds are golden: what was
-//! measured for these seeds, with a little room.
+//! measured for sixty seeds, with a little room; `RAMSON_SEEDS=FROM..TO` runs others.
 
-use ramson_tests::sim::Sim;
 use ramson_tests::sim::app::Transfer;
 use ramson_tests::sim::world::World;
+use ramson_tests::sim::{Sim, seeds};
 use std::time::Duration;
 
 const CLIENT: usize = 5;
@@ -125,7 +125,7 @@ fn burst(seed: u64, which: usize) -> Option<(u64, Duration)> {
 #[test]
 fn a_burst_of_losses_stops_nobody() {
     let (mut bursts, mut longest) = (0, Duration::ZERO);
-    for seed in 0..4 {
+    for seed in seeds(0..4) {
         for which in 0..12 {
             let Some((lost, still)) = burst(seed, which) else {
                 break;
@@ -142,7 +142,7 @@ fn a_burst_of_losses_stops_nobody() {
 #[test]
 fn two_of_twelve_routers_end() {
     let (mut firsts, mut worst) = (Vec::new(), Duration::ZERO);
-    for seed in 0..10 {
+    for seed in seeds(0..20) {
         let mut sim = world(seed).build();
         let server = 11;
         let (healed, later) = pages(&mut sim, server, |sim| {
@@ -157,17 +157,17 @@ fn two_of_twelve_routers_end() {
         worst = worst.max(later);
     }
     firsts.sort_unstable();
-    // Seed 7 is the worst there is: all inbound tunnels of the site end at once, and nobody can
-    // tell it. It has to find out by tests, and build others.
-    assert!(firsts[4] <= secs(5) && firsts[7] <= secs(10), "{firsts:?}");
-    assert!(firsts[8] <= secs(8) && firsts[9] <= secs(22), "{firsts:?}");
-    assert!(worst <= secs(12), "a later one took {worst:?}");
+    println!("two end: {firsts:?}, later {worst:?}");
+    let nth = |part: usize| firsts[(firsts.len() - 1) * part / 100];
+    assert!(nth(50) <= secs(5) && nth(95) <= secs(10), "{firsts:?}");
+    assert!(nth(100) <= secs(13), "{firsts:?}");
+    assert!(worst <= secs(2), "a later one took {worst:?}");
 }
 
 #[test]
 fn a_site_starts_again() {
     let (mut first, mut worst) = (Duration::ZERO, Duration::ZERO);
-    for seed in 0..6 {
+    for seed in seeds(0..6) {
         let mut sim = world(seed).build();
         let server = 11;
         let (healed, later) = pages(&mut sim, server, |sim| sim.restart(server));
@@ -181,7 +181,7 @@ fn a_site_starts_again() {
 #[test]
 fn a_client_starts_again() {
     let (mut first, mut worst) = (Duration::ZERO, Duration::ZERO);
-    for seed in 0..6 {
+    for seed in seeds(0..6) {
         let mut sim = world(seed).build();
         let (healed, later) = pages(&mut sim, 11, |sim| sim.restart(CLIENT));
         println!("client again, seed {seed}: {healed:?} {later:?}");
