@@ -91,8 +91,11 @@ fn the_gateway_of_the_only_tunnel_is_asked_last() {
 
 fn stores(net: &Net, who: RouterHash) -> usize {
     let seen = net.nodes[&who].seen.iter();
-    let is_store = |o: &&NetDbOutput| matches!(o, NetDbOutput::Send { message, .. } if message.kind == kind::DATABASE_STORE);
-    seen.filter(is_store).count()
+    let kinds = seen.filter_map(|o| match o {
+        NetDbOutput::Send { message, .. } => Some(message.kind),
+        _ => None,
+    });
+    kinds.filter(|k| *k == kind::DATABASE_STORE).count()
 }
 
 #[test]
