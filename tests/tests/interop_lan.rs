@@ -103,7 +103,7 @@ fn a_browser_on_the_lan_and_processes_that_die() {
     programs::a_large_file(&scene);
     // Without the thirty tabs.
     drop(browser);
-    let mut browser = chromium::start(&scene, "watch", &[]);
+    let mut browser = chromium::start(&scene, "watch", &[], &[]);
     killed_in_turn(&mut scene, &mut browser);
     scene.check().unwrap();
 }

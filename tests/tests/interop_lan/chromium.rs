@@ -14,7 +14,7 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Chromium with a profile of its own, in the LAN client's namespace.
-pub fn start(scene: &Scene, profile: &str, settings: &[(&str, &str)]) -> Browser {
+pub fn start(scene: &Scene, profile: &str, settings: &[(&str, &str)], flags: &[&str]) -> Browser {
     let folder = scene.network.folder().join(format!("browser-{profile}"));
     for (file, text) in settings {
         let file = folder.join(file);
@@ -24,13 +24,15 @@ pub fn start(scene: &Scene, profile: &str, settings: &[(&str, &str)]) -> Browser
     let client = &scene.lan.client;
     let connect =
         |port| client.inside(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).about("chromium"));
-    Browser::start(client.command("chromium"), &folder, connect).unwrap()
+    let mut command = client.command("chromium");
+    command.args(flags);
+    Browser::start(command, &folder, connect).unwrap()
 }
 
 /// The browser of a household, whose page about the address bar is open to the test.
 pub fn household(scene: &Scene) -> Browser {
     let pages = ("Local State", "{\"internal_only_uis_enabled\": true}");
-    start(scene, "household", &[pages])
+    start(scene, "household", &[pages], &[])
 }
 
 /// What the address bar makes of a text, by the browser's own account: where Enter leads.
@@ -128,16 +130,33 @@ pub fn thirty_tabs(scene: &mut Scene, browser: &mut Browser) {
 }
 
 /// With "always use secure connections" the browser stops at a warning of its own, which has a way
-/// on; the site hears nothing before that is taken.
+/// on; the site hears nothing before that is taken. The warning is a page here, which a test can
+/// use, and a box of the same words in a window.
 pub fn https_first(scene: &Scene) {
     let on = "{\"https_only_mode_enabled\": true}";
-    let mut browser = start(scene, "https-first", &[("Default/Preferences", on)]);
+    let settings = [("Default/Preferences", on)];
+    let flags = ["--disable-features=HttpsFirstDialogUi"];
+    let mut browser = start(scene, "https-first", &settings, &flags);
     let tab = browser.tab().unwrap();
     let before = scene.network.site.pages();
     let refused = browser.go(&tab, &Scene::url("/")).unwrap();
     assert_eq!(refused.as_deref(), Some("net::ERR_BLOCKED_BY_CLIENT"));
+    browser
+        .until_shown(&tab, "Continue to site", PATIENCE)
+        .unwrap();
+    picture(&mut browser, &tab, "https-first");
     assert_eq!(scene.network.site.pages(), before);
-    println!("HTTPS-first: the browser's own warning, and the site was not asked");
+    // Clicks right after it has come are not taken for the user's.
+    let on = "(document.getElementById('proceed-button') || document.body).click()";
+    let opened = wall::until(PAGE_SAYS, PATIENCE, Duration::from_secs(1), || {
+        // Between two pages there is none to ask.
+        let _ = browser.value(&tab, on);
+        let shown = browser.shown(&tab).unwrap_or_default();
+        Ok(shown.contains(PAGE_SAYS).then_some(()))
+    });
+    opened.unwrap();
+    assert_eq!(scene.network.site.pages(), before + 1);
+    println!("HTTPS-first: the browser's own warning, and a way on");
 }
 
 /// What a household sees, kept as pictures, on a phone, in light and dark.
