@@ -152,8 +152,8 @@ fn pictures_of_every_page() {
         .collect();
     let names: Vec<_> = pages.keys().copied().collect();
     let server = Server::start(pages);
-    let profile = format!("ramson-pages-{}", std::process::id());
-    let profile = places::folder(places::scratch().join(profile)).unwrap();
+    let own = places::scratch().join(format!("ramson-pages-{}", std::process::id()));
+    let profile = places::folder(own.join("profile")).unwrap();
     let mut browser = Browser::here(&profile).unwrap();
     let tab = browser.tab().unwrap();
     for name in names {
@@ -176,6 +176,6 @@ fn pictures_of_every_page() {
         assert!(pictures["phone"] != pictures["phone-dark"], "{name}");
     }
     drop(browser);
-    std::fs::remove_dir_all(&profile).unwrap();
+    std::fs::remove_dir_all(&own).unwrap();
     println!("pictures of every page: {}", into.display());
 }
