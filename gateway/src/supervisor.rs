@@ -2,8 +2,8 @@
 //!
 //! It parses nothing that came from a network. What it does to the system is planned by pure
 //! functions (`rules`, `sysctl`, `routes`) and carried out here, in this order: settings, rules,
-//! read back, routes, LAN link, `gatewayd`. If any of the first three fails, a rule set that
-//! refuses everything is left behind.
+//! read back, routes, LAN link, `gatewayd`, the router where it is ours to start. If any of the
+//! first three fails, a rule set that refuses everything is left behind.
 
 pub mod admin;
 pub mod child;
@@ -11,6 +11,8 @@ pub mod command;
 pub mod console;
 pub mod directory;
 pub mod moving;
+pub mod pace;
+pub mod router;
 pub mod routes;
 pub mod rules;
 pub mod sockets;
@@ -25,6 +27,7 @@ use crate::handover::Secrets;
 use admin::{Admin, Request};
 use child::Child;
 use console::Console;
+use router::{Router, RouterChild};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,6 +44,8 @@ pub struct Options {
     pub config_path: PathBuf,
     /// The program to run as the gateway's user.
     pub gatewayd: PathBuf,
+    /// The router to run as its user, unless something else runs it.
+    pub router: Option<Router>,
     /// Whether to take rules, routes and settings away at the end (tests).
     pub remove_rules_on_exit: bool,
 }
@@ -49,6 +54,7 @@ struct Supervisor {
     config: Config,
     options: Options,
     secrets: Secrets,
+    router: RouterChild,
     uids: rules::Uids,
     /// As the rules know it.
     wan: WanAddresses,
@@ -65,17 +71,11 @@ struct Supervisor {
 /// # Errors
 /// In words. The system is locked down then, unless a user of the configuration does not exist.
 pub async fn run(config: Config, options: Options) -> Result<(), String> {
-    let (router_uid, _) = config
-        .users
-        .router
-        .resolve()
-        .map_err(|e| format!("users.router: {e}"))?;
-    let gateway = config
-        .users
-        .gateway
-        .resolve()
-        .map_err(|e| format!("users.gateway: {e}"))?;
-    if gateway.0 == router_uid {
+    let router_user = config.users.router.resolve();
+    let router_user = router_user.map_err(|e| format!("users.router: {e}"))?;
+    let gateway = config.users.gateway.resolve();
+    let gateway = gateway.map_err(|e| format!("users.gateway: {e}"))?;
+    if gateway.0 == router_user.0 {
         return Err("users.gateway and users.router are the same user".into());
     }
     let secrets = state::load_or_make(&config.paths.state_dir).map_err(|e| lock_down(&e))?;
@@ -101,11 +101,12 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     let client = beside("wan-dhcp");
     let mut uplink = Uplink::new(&config, client, wan_user);
     let mut this = Supervisor {
+        router: RouterChild::new(options.router.clone(), router_user),
         config,
         options,
         secrets,
         uids: rules::Uids {
-            router: router_uid,
+            router: router_user.0,
             dhcp: wan_user.map(|(uid, _)| uid),
         },
         wan: WanAddresses::default(),
@@ -125,6 +126,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         .await;
     console.stop();
     child.stop().await;
+    this.router.stop().await;
     uplink.stop();
     // The socket may be gone already.
     let _ = std::fs::remove_file(&this.config.paths.admin_sock);
@@ -203,6 +205,7 @@ impl Supervisor {
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let pause = child.tend(&self.config, &self.secrets);
+            let pause = pause.min(self.router.tend());
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
@@ -349,7 +352,7 @@ impl Supervisor {
                 |e| format!("counters: {e}\n"),
                 |text| rules::meanings(&text)
             ),
-            child.status().await
+            child.status().await + &self.router.status()
         )
     }
 }

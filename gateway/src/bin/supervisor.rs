@@ -2,16 +2,20 @@
 
 use ramson_gateway::config::Config;
 use ramson_gateway::privileges;
+use ramson_gateway::supervisor::router::Router;
 use ramson_gateway::supervisor::{self, Options};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: supervisor [--config FILE] [--gatewayd PROGRAM] [--remove-rules-on-exit]
+                  [--router PROGRAM --router-config FILE]
        supervisor --check-config [--config FILE]
 
   --config FILE           default /etc/ramson/gateway.toml
   --gatewayd PROGRAM      default: gatewayd beside this program
+  --router PROGRAM        the router, to be run as its user; without it something else runs it
+  --router-config FILE    default /etc/ramson/routerd.toml
   --remove-rules-on-exit  leave no rules behind; without it the box stays sealed
   --check-config          say whether the file is good, do nothing else";
 
@@ -25,24 +29,35 @@ fn arguments() -> Result<Arguments, String> {
     let mut options = Options {
         config_path: "/etc/ramson/gateway.toml".into(),
         gatewayd: beside.unwrap_or_else(|_| "gatewayd".into()),
+        router: None,
         remove_rules_on_exit: false,
     };
+    let (mut router, mut router_config) = (None, None);
     let mut check = false;
     let mut args = std::env::args_os().skip(1);
     while let Some(arg) = args.next() {
-        let mut path = || args.next().map(PathBuf::from).ok_or(USAGE);
+        let mut path = || {
+            let given = args.next().map(PathBuf::from).ok_or(USAGE)?;
+            std::path::absolute(given).map_err(|e| e.to_string())
+        };
         match arg.to_str() {
-            Some("--config") => {
-                options.config_path = std::path::absolute(path()?).map_err(|e| e.to_string())?
-            }
-            Some("--gatewayd") => {
-                options.gatewayd = std::path::absolute(path()?).map_err(|e| e.to_string())?
-            }
+            Some("--config") => options.config_path = path()?,
+            Some("--gatewayd") => options.gatewayd = path()?,
+            Some("--router") => router = Some(path()?),
+            Some("--router-config") => router_config = Some(path()?),
             Some("--remove-rules-on-exit") => options.remove_rules_on_exit = true,
             Some("--check-config") => check = true,
             _ => return Err(USAGE.into()),
         }
     }
+    options.router = match (router, router_config) {
+        (Some(program), config) => Some(Router {
+            program,
+            config: config.unwrap_or_else(|| "/etc/ramson/routerd.toml".into()),
+        }),
+        (None, Some(_)) => return Err(USAGE.into()),
+        (None, None) => None,
+    };
     Ok(Arguments { options, check })
 }
 

@@ -8,6 +8,7 @@ use super::{Options, sockets};
 use crate::channel::{self, Question};
 use crate::config::Config;
 use crate::handover::{self, Secrets};
+use crate::supervisor::pace::Pace;
 use crate::supervisor::state;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,17 +20,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Pause before a restart: doubles from the first to the second.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
-
-/// A run this long counts as healthy: the pause starts small again.
-const HEALTHY: Duration = Duration::from_secs(60);
-
 /// How long it may take to stop before it is killed.
 const STOP: Duration = Duration::from_secs(5);
 
 /// How long a living process is left alone when no signal comes.
-const IDLE: Duration = Duration::from_secs(3600);
+pub(super) const IDLE: Duration = Duration::from_secs(3600);
 
 /// A process, and our end of the socket of its handover.
 type Started = (std::process::Child, tokio::net::UnixStream);
@@ -42,9 +37,7 @@ pub struct Child {
     process: Option<std::process::Child>,
     /// Our end of the socket of the handover; `gatewayd` ends when it is closed.
     channel: Option<tokio::net::UnixStream>,
-    started: Instant,
-    back_off: Duration,
-    starts: u64,
+    pace: Pace,
 }
 
 impl Child {
@@ -57,9 +50,7 @@ impl Child {
             user,
             process: None,
             channel: None,
-            started: Instant::now(),
-            back_off: Duration::ZERO,
-            starts: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -74,20 +65,13 @@ impl Child {
             }
             self.process = None;
             self.channel = None;
-            let longer = (self.back_off * 2).clamp(BACK_OFF.0, BACK_OFF.1);
-            self.back_off = if self.started.elapsed() > HEALTHY {
-                BACK_OFF.0
-            } else {
-                longer
-            };
-            self.started = Instant::now();
+            self.pace.ended();
         }
-        let left = self.back_off.saturating_sub(self.started.elapsed());
+        let left = self.pace.left();
         if !left.is_zero() {
             return left;
         }
-        self.starts += 1;
-        self.started = Instant::now();
+        self.pace.start();
         match self.start(config, secrets) {
             Ok((process, channel)) => {
                 self.process = Some(process);
@@ -96,8 +80,7 @@ impl Child {
             }
             Err(e) => {
                 eprintln!("supervisor: gatewayd: {e}");
-                self.back_off = (self.back_off * 2).clamp(BACK_OFF.0, BACK_OFF.1);
-                self.back_off
+                self.pace.failed()
             }
         }
     }
@@ -128,23 +111,11 @@ impl Child {
 
     /// Ends the process and waits for it.
     pub async fn stop(&mut self) {
-        let Some(mut process) = self.process.take() else {
+        let Some(process) = self.process.take() else {
             return;
         };
-        if let Ok(pid) = i32::try_from(process.id()) {
-            // It may have ended by itself.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        }
         self.channel = None;
-        let deadline = Instant::now() + STOP;
-        while Instant::now() < deadline {
-            if !matches!(process.try_wait(), Ok(None)) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let _ = process.kill();
-        let _ = process.wait();
+        end(process, STOP).await;
     }
 
     /// What `gatewayd` answers, or a line that says why it does not.
@@ -162,7 +133,24 @@ impl Child {
             None => "down".into(),
         };
         let own = self.ask(Question::Status).await;
-        let starts = self.starts;
+        let starts = self.pace.starts();
         format!("gatewayd: {state}\ngatewayd starts: {starts}\n{own}")
     }
+}
+
+/// Asks a process to end, waits, and kills it when the time is over.
+pub(super) async fn end(mut process: std::process::Child, time: Duration) {
+    if let Ok(pid) = i32::try_from(process.id()) {
+        // It may have ended by itself.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    let deadline = Instant::now() + time;
+    while Instant::now() < deadline {
+        if !matches!(process.try_wait(), Ok(None)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let _ = process.kill();
+    let _ = process.wait();
 }
