@@ -35,6 +35,8 @@ pub struct Rules {
     pub peers: BTreeSet<SocketAddrV4>,
     /// The next hop of the default route: ARP may ask for it.
     pub next_hop: Ipv4Addr,
+    /// Whether it may look for neighbours and routers of IPv6.
+    pub discovery: bool,
 }
 
 /// What a frame was.
@@ -43,6 +45,8 @@ pub enum Verdict {
     Tcp,
     Udp,
     Arp,
+    /// Discovery of neighbours or routers.
+    Discovery,
     /// Something that may not leave, in words.
     Violation(String),
 }
@@ -53,6 +57,7 @@ pub struct Seen {
     pub tcp: u64,
     pub udp: u64,
     pub arp: u64,
+    pub discovery: u64,
     pub incoming: u64,
     pub violations: u64,
     /// The first few violations.
@@ -65,6 +70,7 @@ impl Seen {
             Verdict::Tcp => self.tcp += 1,
             Verdict::Udp => self.udp += 1,
             Verdict::Arp => self.arp += 1,
+            Verdict::Discovery => self.discovery += 1,
             Verdict::Violation(text) => {
                 self.violations += 1;
                 if self.examples.len() < KEPT && !self.examples.contains(&text) {
@@ -76,7 +82,7 @@ impl Seen {
 
     /// All frames that left the box.
     pub fn outgoing(&self) -> u64 {
-        self.tcp + self.udp + self.arp + self.violations
+        self.tcp + self.udp + self.arp + self.discovery + self.violations
     }
 }
 
@@ -182,10 +188,7 @@ pub fn judge(frame: &[u8], rules: &Rules) -> Verdict {
     match head[12..] {
         [0x08, 0x00] => judge_ipv4(body, rules).unwrap_or_else(cut),
         [0x08, 0x06] => judge_arp(body, rules).unwrap_or_else(cut),
-        [0x86, 0xdd] => {
-            let next = body.get(6).copied().unwrap_or_default();
-            Verdict::Violation(format!("IPv6, next header {next}"))
-        }
+        [0x86, 0xdd] => judge_ipv6(body, rules).unwrap_or_else(cut),
         [a, b] => Verdict::Violation(format!("EtherType {a:02x}{b:02x}")),
         _ => cut(),
     }
@@ -209,6 +212,18 @@ fn judge_arp(body: &[u8], rules: &Rules) -> Option<Verdict> {
     }
     Some(Verdict::Violation(format!(
         "ARP from {sender} for {target}"
+    )))
+}
+
+/// Neighbour and router solicitations and advertisements of neighbours (RFC 4861), which never pass
+/// a router: the hop limit proves it.
+fn judge_ipv6(body: &[u8], rules: &Rules) -> Option<Verdict> {
+    let (next, hops, kind) = (*body.get(6)?, *body.get(7)?, *body.get(40)?);
+    if rules.discovery && next == 58 && hops == 255 && matches!(kind, 133 | 135 | 136) {
+        return Some(Verdict::Discovery);
+    }
+    Some(Verdict::Violation(format!(
+        "IPv6, next header {next}, {kind}"
     )))
 }
 
@@ -244,6 +259,7 @@ mod tests {
             own: "10.41.0.1:14000".parse().unwrap(),
             peers: BTreeSet::from(["10.31.0.1:14000".parse().unwrap()]),
             next_hop: "10.0.0.1".parse().unwrap(),
+            discovery: false,
         }
     }
 
@@ -308,6 +324,30 @@ mod tests {
             assert!(
                 violates(&ipv4(6, own, peer, 40000, 14000)[..cut]),
                 "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn discovery_only_where_it_may_be() {
+        let frame = |next, hops, kind| {
+            let mut frame = vec![0; 12];
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 8, next, hops]);
+            frame.extend([0; 32]);
+            frame.extend([kind, 0]);
+            frame
+        };
+        let may = Rules {
+            discovery: true,
+            ..rules()
+        };
+        assert_eq!(judge(&frame(58, 255, 135), &may), Verdict::Discovery);
+        assert!(violates(&frame(58, 255, 135)));
+        for (next, hops, kind) in [(58, 64, 135), (58, 255, 128), (17, 255, 135), (0, 1, 58)] {
+            let verdict = judge(&frame(next, hops, kind), &may);
+            assert!(
+                matches!(verdict, Verdict::Violation(_)),
+                "{next} {hops} {kind}"
             );
         }
     }

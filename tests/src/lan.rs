@@ -29,6 +29,9 @@ pub const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 2);
 /// The box's IPv6 address on the LAN.
 pub const BOX_6: &str = "fd77:1::1";
 
+/// Pause between two tries.
+const STEP: Duration = Duration::from_millis(50);
+
 /// Sets what `udhcpc` is told.
 const LEASED: &str = "#!/bin/sh
 case $1 in bound|renew)
@@ -46,7 +49,7 @@ pub struct Lan {
 }
 
 impl Lan {
-    /// Cables a client to the slot. Neither side has an address before the gateway starts.
+    /// Cables a client to the slot's `lan0`. Neither side has an address before a gateway starts.
     pub fn new(slot: &Slot) -> Outcome<Lan> {
         let client = Netns::new(&format!("{}-lan", slot.namespace.name()))?;
         slot.namespace.cable("lan0", &client, "eth0")?;
@@ -70,43 +73,39 @@ impl Lan {
         command.arg("--config").arg(&file);
         let log = self.folder.join("gateway.log");
         let mut gateway = Process::start("supervisor", command, &log)?;
-        self.client.ip(&["link", "set", "eth0", "up"])?;
-        let script = self.script()?;
-        let limit = Duration::from_secs(20);
-        wall::until(
-            "gateway's resolver",
-            limit,
-            Duration::from_millis(50),
-            || {
-                gateway.check()?;
-                if !self.has(&["-4", "addr", "show", "dev", "eth0"], "inet ")? {
-                    self.ask_for_address(&script)?;
-                }
-                let answer = probe::dns_query(&self.client, BOX, "gateway.i2p");
-                Ok(answer.is_ok().then_some(()))
-            },
-        )?;
-        wall::until(
-            "address of the prefix",
-            limit,
-            Duration::from_millis(50),
-            || {
-                let own = [
-                    "-6",
-                    "addr",
-                    "show",
-                    "dev",
-                    "eth0",
-                    "scope",
-                    "global",
-                    "-tentative",
-                ];
-                Ok(self.has(&own, "inet6")?.then_some(()))
-            },
-        )?;
+        self.meet(&mut || gateway.check())?;
         self.gateway = Some(gateway);
         self.admin = Some(admin_socket(slot));
         Ok(())
+    }
+
+    /// The client asks for an address until it has one, and until names are answered and it has
+    /// an address of the advertised prefix. `check` says whether there is still hope.
+    pub fn meet(&self, check: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
+        self.lease(check)?;
+        let limit = Duration::from_secs(20);
+        wall::until("gateway's resolver", limit, STEP, || {
+            check()?;
+            let answer = probe::dns_query(&self.client, BOX, "gateway.i2p");
+            Ok(answer.is_ok().then_some(()))
+        })?;
+        wall::until("address of the prefix", limit, STEP, || {
+            let own = ["-6", "addr", "show", "dev", "eth0"];
+            let own = [&own[..], &["scope", "global", "-tentative"]].concat();
+            Ok(self.has(&own, "inet6")?.then_some(()))
+        })
+    }
+
+    /// Plugs the client in; it asks for an address until it has one.
+    pub fn lease(&self, check: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
+        self.client.ip(&["link", "set", "eth0", "up"])?;
+        let script = self.script()?;
+        wall::until("lease", Duration::from_secs(20), STEP, || {
+            check()?;
+            self.ask_for_address(&script)?;
+            let own = ["-4", "addr", "show", "dev", "eth0"];
+            Ok(self.has(&own, "inet ")?.then_some(()))
+        })
     }
 
     /// A script for `udhcpc`.

@@ -4,6 +4,7 @@
 //! Nothing depends on this package. The parts that start processes and namespaces run as root on
 //! a Linux machine; they leave nothing behind, whether they end well, fail or are interrupted.
 
+pub mod appliance;
 pub mod bins;
 pub mod capture;
 pub mod devtools;

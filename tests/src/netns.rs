@@ -88,9 +88,11 @@ impl Netns {
         process::run(&[&words[..], &rest[..]].concat()).map(|_| ())
     }
 
-    /// A bridge with the named ports of this namespace in it, all up.
+    /// A bridge with the named ports of this namespace in it, all up. It does not look for
+    /// listeners of multicast: it would say so on its ports, where others' frames are judged.
     pub fn bridge(&self, name: &str, ports: &[&str]) -> Outcome<()> {
-        self.ip(&["link", "add", name, "type", "bridge"])?;
+        let kind = ["type", "bridge", "mcast_snooping", "0"];
+        self.ip(&[&["link", "add", name], &kind[..]].concat())?;
         self.ip(&["link", "set", name, "up"])?;
         for port in ports {
             self.ip(&["link", "set", port, "master", name, "up"])?;

@@ -17,7 +17,7 @@ use crate::slot::HUB_ADDRESS;
 use crate::{places, wall};
 
 /// The peers have this long to find each other.
-const PEERS_READY: Duration = Duration::from_secs(180);
+pub const PEERS_READY: Duration = Duration::from_secs(180);
 
 /// Everything running. Fields are taken down in this order.
 pub struct Scene {
@@ -118,5 +118,6 @@ pub fn rules(network: &Network) -> Outcome<Rules> {
         own: SocketAddrV4::new(network.slot()?.address, i2pd::PORT),
         peers: peers.collect::<BTreeSet<_>>(),
         next_hop: HUB_ADDRESS.parse().map_err(|_| Fault::new("hub address"))?,
+        discovery: false,
     })
 }

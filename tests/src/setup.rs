@@ -42,10 +42,7 @@ pub fn missing() -> Vec<&'static str> {
 
 /// Installs what is missing and unpacks the peers; says what it does.
 pub fn ready(suites: &[Suite], yes: bool) -> Outcome<()> {
-    let missing = missing();
-    if !missing.is_empty() {
-        install(&missing, yes)?;
-    }
+    install(&missing(), yes)?;
     if !geteuid().is_root() {
         return Err(Fault::new("network namespaces need root: run this as root"));
     }
@@ -56,7 +53,11 @@ pub fn ready(suites: &[Suite], yes: bool) -> Outcome<()> {
     Ok(())
 }
 
-fn install(packages: &[&str], yes: bool) -> Outcome<()> {
+/// Installs packages, if there are any; says what it does.
+pub fn install(packages: &[&str], yes: bool) -> Outcome<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
     let list = packages.join(" ");
     let root = geteuid().is_root();
     println!("missing Debian packages: {list}");

@@ -1,0 +1,95 @@
+//! The machines an image is for, and what the tools call them.
+
+use crate::fault::Outcome;
+
+/// An architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    /// PCs.
+    X86_64,
+    /// 64-bit ARM.
+    Aarch64,
+}
+
+impl Arch {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
+
+    /// From an argument.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn parse(text: &str) -> Outcome<Self> {
+        let found = Self::ALL.into_iter().find(|arch| arch.name() == text);
+        found.ok_or_else(|| format!("{text}: x86_64 or aarch64"))
+    }
+
+    /// In file names and arguments.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+
+    /// Debian's name.
+    #[must_use]
+    pub fn debian(self) -> &'static str {
+        match self {
+            Self::X86_64 => "amd64",
+            Self::Aarch64 => "arm64",
+        }
+    }
+
+    /// The kernel's name.
+    #[must_use]
+    pub fn kernel(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "arm64",
+        }
+    }
+
+    /// The kernel's target to build, and where the result lies.
+    #[must_use]
+    pub fn kernel_image(self) -> (&'static str, &'static str) {
+        match self {
+            Self::X86_64 => ("bzImage", "arch/x86/boot/bzImage"),
+            Self::Aarch64 => ("Image", "arch/arm64/boot/Image"),
+        }
+    }
+
+    /// The compiler's target for static programs.
+    #[must_use]
+    pub fn triple(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-linux-musl",
+            Self::Aarch64 => "aarch64-unknown-linux-musl",
+        }
+    }
+
+    /// The C compiler for this architecture, as it is called on a machine of the other one.
+    #[must_use]
+    pub fn cross_compiler(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-linux-gnu-gcc",
+            Self::Aarch64 => "aarch64-linux-gnu-gcc",
+        }
+    }
+
+    /// The Debian packages with that compiler and its library's headers.
+    #[must_use]
+    pub fn cross_packages(self) -> &'static [&'static str] {
+        match self {
+            Self::X86_64 => &["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"],
+            Self::Aarch64 => &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+        }
+    }
+
+    /// Whether this machine is one.
+    #[must_use]
+    pub fn is_host(self) -> bool {
+        std::env::consts::ARCH == self.name()
+    }
+}

@@ -1,0 +1,47 @@
+//! The whole image, step by step.
+
+use crate::arch::Arch;
+use crate::fault::{About, Outcome};
+use crate::{agreement, kernel, programs, root};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What QEMU, and a boot loader later, starts.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The machine it is for.
+    pub arch: Arch,
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// The root file system.
+    pub root: PathBuf,
+}
+
+impl Image {
+    /// Bytes of kernel and root file system.
+    ///
+    /// # Errors
+    /// One of them is not there.
+    pub fn sizes(&self) -> Outcome<(u64, u64)> {
+        let size = |path: &Path| fs::metadata(path).map(|m| m.len()).at(path);
+        Ok((size(&self.kernel)?, size(&self.root)?))
+    }
+}
+
+/// Builds what is not built yet; `told` hears of each step when it is begun or done.
+///
+/// # Errors
+/// What is missing, does not build or does not fit together.
+pub fn build(arch: Arch, told: &mut dyn FnMut(&str)) -> Outcome<Image> {
+    let complaints = agreement::complaints()?;
+    if !complaints.is_empty() {
+        return Err(complaints.join("\n"));
+    }
+    let kernel = kernel::get(arch, told)?;
+    told("the kernel is there");
+    let programs = programs::build(arch)?;
+    told("the programs are built, static");
+    let root = root::make(arch, &programs)?;
+    told("the root file system is packed");
+    Ok(Image { arch, kernel, root })
+}

@@ -1,0 +1,152 @@
+//! `cargo image`: builds the appliance, and boots it between a LAN client and a private network.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ramson_image::arch::Arch;
+use ramson_image::build::{self, Image};
+use ramson_image::host;
+use ramson_tests::appliance::{Plugged, Shape};
+use ramson_tests::fault::{Fault, Outcome};
+use ramson_tests::network::Plan;
+use ramson_tests::peers::Suite;
+use ramson_tests::scene::Scene;
+use ramson_tests::steps::Steps;
+use ramson_tests::{setup, stop, wall};
+
+const USAGE: &str = "\
+cargo image build [--arch x86_64|aarch64] [--yes]
+    builds the kernel and the root file system
+cargo image qemu [--arch x86_64|aarch64] [--memory MB] [--kvm] [--stay] [--yes]
+    boots them between a LAN client and a private network, and opens its site
+
+    --arch     default: this machine's
+    --memory   default: 256
+    --kvm      with the help of the machine's processor; emulated otherwise
+    --stay     leave everything running until Ctrl-C
+    --yes      install missing Debian packages without asking";
+
+struct Options {
+    boot: bool,
+    arch: Option<Arch>,
+    memory: u32,
+    kvm: bool,
+    stay: bool,
+    yes: bool,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| run(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("image: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Outcome<Options> {
+    let mut words = std::env::args().skip(1);
+    let usage = || Fault::new(USAGE);
+    let boot = match words.next().as_deref() {
+        Some("build") => false,
+        Some("qemu") => true,
+        _ => return Err(usage()),
+    };
+    let mut options = Options {
+        boot,
+        arch: None,
+        memory: 256,
+        kvm: false,
+        stay: false,
+        yes: false,
+    };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--arch" => {
+                let name = words.next().ok_or_else(usage)?;
+                options.arch = Some(Arch::parse(&name).map_err(Fault::new)?);
+            }
+            "--memory" if boot => {
+                let number = words.next().and_then(|text| text.parse().ok());
+                options.memory = number.ok_or_else(usage)?;
+            }
+            "--kvm" if boot => options.kvm = true,
+            "--stay" if boot => options.stay = true,
+            "--yes" => options.yes = true,
+            _ => return Err(usage()),
+        }
+    }
+    Ok(options)
+}
+
+fn run(options: &Options) -> Outcome<()> {
+    stop::install()?;
+    let host = Arch::ALL.into_iter().find(|arch| arch.is_host());
+    let arch = options.arch.or(host).unwrap_or(Arch::X86_64);
+    let mut steps = Steps::default();
+    let mut missing = host::missing_to_build(arch);
+    if options.boot {
+        missing.extend(host::missing_to_boot(arch));
+    }
+    setup::install(&missing, options.yes)?;
+    if options.boot {
+        setup::ready(&[Suite::Trixie], options.yes)?;
+    }
+    steps.done("the machine has what is needed");
+    let image = build::build(arch, &mut |what| steps.done(what)).map_err(Fault::new)?;
+    let (kernel, root) = image.sizes().map_err(Fault::new)?;
+    println!("            {}: {kernel} bytes", image.kernel.display());
+    println!("            {}: {root} bytes", image.root.display());
+    if options.boot {
+        boot(options, &image, &mut steps)?;
+    }
+    Ok(())
+}
+
+fn boot(options: &Options, image: &Image, steps: &mut Steps) -> Outcome<()> {
+    let plan = Plan {
+        routers: 8,
+        ..Plan::default()
+    };
+    let shape = Shape {
+        memory: options.memory,
+        hops: plan.hops,
+        kvm: options.kvm,
+    };
+    let network = Plugged::network(&plan, &mut |what| steps.done(what))?;
+    let mut plugged = Plugged::up(network, image, shape, &mut |what| steps.done(what))?;
+    let page = plugged.page("/", Duration::from_secs(180))?;
+    steps.done(&format!("the client has opened {}", Scene::url("/")));
+    let text = std::fs::read_to_string(plugged.lan.fetched())?;
+    println!("            {}", text.trim());
+    println!("            first byte after {:.2} s", page.first_byte_s);
+    if options.stay {
+        stay(&mut plugged)?;
+    }
+    let seconds = Duration::from_secs(60);
+    plugged.appliance.power_off(seconds)?;
+    steps.done("the power button has switched it off");
+    drop(plugged);
+    steps.done("everything is gone again");
+    Ok(())
+}
+
+fn stay(plugged: &mut Plugged) -> Outcome<()> {
+    let client = plugged.lan.client.name();
+    let slot = plugged.network.slot()?;
+    println!(
+        "\nthe LAN client:  ip netns exec {client} curl {}",
+        Scene::url("/")
+    );
+    println!("its console:     {}/console.log", slot.folder().display());
+    println!("Ctrl-C takes everything down");
+    while !stop::asked() {
+        plugged.check()?;
+        if wall::pause(Duration::from_secs(2)).is_err() {
+            break;
+        }
+    }
+    println!();
+    Ok(())
+}
