@@ -79,8 +79,17 @@ fn renew(gate: &Gate, of: Option<ShortId>) -> String {
     if let (Some(of), true) = (of, chosen.is_empty()) {
         return format!("error: no device {of} was seen lately\n");
     }
+    let mut given_up = Vec::new();
     for id in &chosen {
-        gate.identities.borrow_mut().renew(*id);
+        let mut identities = gate.identities.borrow_mut();
+        given_up.push(identities.tag(*id));
+        identities.renew(*id);
     }
+    let router = gate.router.clone();
+    tokio::task::spawn_local(async move {
+        for tag in given_up {
+            router.forget(tag).await;
+        }
+    });
     format!("new identities: {}\n", chosen.len())
 }

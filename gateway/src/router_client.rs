@@ -2,6 +2,7 @@
 //! or retried; a router that is gone refuses everything until it is back.
 
 use crate::flow::buffers;
+use ramson_ipc::control::Request;
 use ramson_ipc::{Answer, FRAME_MAX, Open, Reason};
 use std::fmt;
 use std::io;
@@ -13,10 +14,14 @@ use tokio::net::UnixStream;
 /// How long the router may take to open a stream; its own limits are shorter.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How long it may take to hear that a tag is given up.
+const FORGET_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Where the router listens.
 #[derive(Debug, Clone)]
 pub struct RouterClient {
     path: PathBuf,
+    control: PathBuf,
 }
 
 /// Why there is no stream.
@@ -52,10 +57,21 @@ impl From<io::Error> for OpenError {
 }
 
 impl RouterClient {
-    /// `path` is that of `stream.sock`.
+    /// `path` is that of `stream.sock`, `control` that of `control.sock`.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub fn new(path: PathBuf, control: PathBuf) -> Self {
+        Self { path, control }
+    }
+
+    /// Tells the router that a tag is not used any more. One that does not hear of it ends the
+    /// tag's destination when it has been idle for long.
+    pub async fn forget(&self, tag: [u8; 16]) {
+        let telling = async {
+            let mut stream = UnixStream::connect(&self.control).await?;
+            stream.write_all(&Request::Forget(tag).encode()).await?;
+            stream.read_to_end(&mut Vec::new()).await
+        };
+        let _ = tokio::time::timeout(FORGET_TIMEOUT, telling).await;
     }
 
     /// Asks for a stream. Its answer comes on the connection, see [`Answers`]; chunks may be sent

@@ -103,6 +103,9 @@ fn control(world: &World) -> Files {
                     .strip_prefix("reseed ")
                     .map(|n| n.parse::<usize>().unwrap());
                 if n == 0 || len.is_none_or(|len| got.len() >= line.len() + 1 + len) {
+                    if line.starts_with("forget ") {
+                        files.lock().unwrap().push(line.as_bytes().to_vec());
+                    }
                     let said = match len {
                         None => "clock: ok\npeers: 7\nnetdb.routers: 120\n",
                         Some(_) => {
@@ -204,11 +207,19 @@ fn a_visitor_sets_a_password_and_uses_the_page() {
         );
         assert_eq!(renewed.header("Location"), "/devices?done");
         assert!(get(V4, "/devices", &cookie).body.contains("identity 2"));
+        // The router hears that the old one is not used any more.
+        let told = wait_for("the router's word", || given.lock().unwrap().pop());
+        let tag = String::from_utf8(told).unwrap();
+        let hex = tag.strip_prefix("forget ").unwrap();
+        assert!(
+            hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{tag}"
+        );
         assert!(get(V4, "/router", &cookie).body.contains("<svg"));
         let file = vec![7; 1_500_000];
         let done = send_up(&file, &token, &cookie);
         assert!(done.body.contains("77 RouterInfos"), "{}", done.body);
-        assert_eq!(*given.lock().unwrap(), [file]);
+        assert_eq!(given.lock().unwrap().pop(), Some(file));
         assert_eq!(
             post(V4, "/reload", &cookie, &format!("token={token}")).header("Location"),
             "/?done"

@@ -79,6 +79,7 @@ async fn run(
     };
     let registry = Registry::new(ch.cmds.clone(), key);
     let control = Control {
+        cmds: ch.cmds.clone(),
         status: ch.status,
         shutdown: ch.shutdown,
         reseeds: ch.reseeds,

@@ -217,6 +217,8 @@ fn brought(daemon: &Daemon) {
     assert_eq!(give(&good[..20], 21), "error: 20 bytes of 21 came\n");
     assert_eq!(give(&[], 0), "error: unknown request\n");
     assert_eq!(give(&good, 5 << 20), "error: unknown request\n");
+    let forget = format!("forget {}\n", "0a".repeat(16));
+    assert_eq!(daemon.ask(&forget).unwrap(), "forget: done\n");
     // It still answers, and one after the other was taken.
     assert!(daemon.ask("status\n").unwrap().contains("netdb.routers: 0"));
 }

@@ -124,7 +124,10 @@ fn assemble(config: &Config, secrets: &Secrets, lan: &LanService) -> (Rc<Gate>, 
         clients: Rc::new(RefCell::new(clients)),
         identities: Rc::new(RefCell::new(Identities::new(secrets.client_key))),
         budget: Budget::new(config.limits.flows, config.limits.flows_per_client),
-        router: RouterClient::new(config.paths.stream_sock.clone()),
+        router: RouterClient::new(
+            config.paths.stream_sock.clone(),
+            config.paths.control_sock.clone(),
+        ),
         counters,
         web: Rc::new(web),
     });

@@ -73,7 +73,7 @@ async fn client(fake: &Fake, port: u16) -> (TcpStream, tokio::task::JoinHandle<(
         .await
         .unwrap();
     let (lan, _) = listener.accept().await.unwrap();
-    let router = RouterClient::new(fake.path.clone());
+    let router = RouterClient::new(fake.path.clone(), fake.path.clone());
     let open = request([3; 16], "foo.i2p".into(), port);
     let flow = async move { run(lan, &router, open, &Counters::default(), &|| ()).await };
     (client, tokio::task::spawn_local(flow))
@@ -85,7 +85,10 @@ async fn refused(fake: &Fake, answer: impl Future<Output = ()>) -> Counters {
     let to = listener.local_addr().unwrap();
     let mut client = TcpStream::connect(to).await.unwrap();
     let (lan, _) = listener.accept().await.unwrap();
-    let (router, counters) = (RouterClient::new(fake.path.clone()), Counters::default());
+    let (router, counters) = (
+        RouterClient::new(fake.path.clone(), fake.path.clone()),
+        Counters::default(),
+    );
     let open = request([3; 16], "foo.i2p".into(), 80);
     tokio::join!(run(lan, &router, open, &counters, &|| ()), answer);
     assert!(is_reset(client.read(&mut [0]).await));

@@ -1,9 +1,10 @@
 //! `control.sock`: status, reseed files and shutdown, for root and the router's own user; the
-//! status also for the users that may open streams, status and reseed files for those of
+//! status and the end of a tag also for the users that may open streams, status and reseed files for those of
 //! `sockets.admins`.
 
 use crate::seeds::Given;
 use ramson_ipc::control::{LINE_MAX, Request, RequestError};
+use ramson_proto::router::input::ClientCmd;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub struct Control {
     pub status: watch::Receiver<String>,
     /// Woken by a shutdown request.
     pub shutdown: Arc<Notify>,
+    /// Where tags that are given up go.
+    pub cmds: Sender<ClientCmd>,
     /// Where reseed files go.
     pub reseeds: Sender<Given>,
     /// Who may ask for the status, besides root and ourselves.
@@ -93,6 +96,13 @@ impl Control {
             Ok(Request::Shutdown) => {
                 self.shutdown.notify_one();
                 "shutdown: started\n".to_owned()
+            }
+            Ok(Request::Forget(_)) if !is_allowed(&socket, &self.uids) => not_allowed(),
+            Ok(Request::Forget(tag)) => {
+                let tag = tag.to_vec();
+                // A core that is gone needs to forget nothing.
+                let _ = self.cmds.send(ClientCmd::Forget { tag }).await;
+                "forget: done\n".to_owned()
             }
             Ok(Request::Reseed(_)) if !is_allowed(&socket, &self.admins) => not_allowed(),
             Ok(Request::Reseed(len)) => {

@@ -11,6 +11,8 @@ pub enum Request {
     Status,
     /// Drain and stop.
     Shutdown,
+    /// End the destination of this isolation tag when its streams have ended.
+    Forget([u8; 16]),
     /// Take the routers of a reseed file, of which this many bytes follow.
     Reseed(u32),
 }
@@ -45,6 +47,7 @@ impl Request {
         match self {
             Self::Status => b"status\n".to_vec(),
             Self::Shutdown => b"shutdown\n".to_vec(),
+            Self::Forget(tag) => format!("forget {:032x}\n", u128::from_be_bytes(tag)).into_bytes(),
             Self::Reseed(len) => format!("reseed {len}\n").into_bytes(),
         }
     }
@@ -67,9 +70,21 @@ impl Request {
         let request = match line.strip_suffix(b"\r").unwrap_or(line) {
             b"status" => Self::Status,
             b"shutdown" => Self::Shutdown,
-            line => Self::reseed(line).ok_or(RequestError::Unknown)?,
+            line => {
+                let request = Self::reseed(line).or_else(|| Self::forget(line));
+                request.ok_or(RequestError::Unknown)?
+            }
         };
         Ok(Some((request, end + 1)))
+    }
+
+    fn forget(line: &[u8]) -> Option<Self> {
+        let hex = line.strip_prefix(b"forget ")?;
+        if hex.len() != 32 || !hex.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let tag = u128::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?;
+        Some(Self::Forget(tag.to_be_bytes()))
     }
 
     fn reseed(line: &[u8]) -> Option<Self> {
@@ -89,7 +104,8 @@ mod tests {
     #[test]
     fn requests_come_back_and_truncations_need_more() {
         let reseed = Request::Reseed(RESEED_MAX);
-        for request in [Request::Status, Request::Shutdown, reseed] {
+        let forget = Request::Forget([0xa7; 16]);
+        for request in [Request::Status, Request::Shutdown, reseed, forget] {
             let line = request.encode();
             assert_eq!(Request::decode(&line), Ok(Some((request, line.len()))));
             for n in 0..line.len() {
@@ -110,6 +126,9 @@ mod tests {
             b"status \n",
             b"\xff\n",
             b"status\r\r\n",
+            b"forget \n",
+            b"forget 00000000000000000000000000000000a\n",
+            b"forget +0000000000000000000000000000000\n",
             b"reseed\n",
             b"reseed \n",
             b"reseed 0\n",

@@ -3,10 +3,13 @@
 use crate::time::Instant;
 use crate::tunnel::PoolId;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A client destination that nobody used for this long is given up.
 pub const IDLE: Duration = Duration::from_secs(20 * 60);
+/// A destination whose tag is given up lives on while it has streams and for this long after the
+/// last one, so that their ends are heard.
+pub const LINGER: Duration = Duration::from_secs(60);
 /// When there is no room for another one, a destination that nobody used for this long gives way.
 pub const SPARED: Duration = Duration::from_secs(60);
 
@@ -20,6 +23,8 @@ pub const SETTLED: Duration = Duration::from_secs(10 * 60);
 pub struct Isolation {
     by_tag: BTreeMap<Vec<u8>, PoolId>,
     used: BTreeMap<PoolId, Use>,
+    /// Those whose tag is given up.
+    retired: BTreeSet<PoolId>,
     spare: Option<PoolId>,
 }
 
@@ -51,6 +56,14 @@ impl Isolation {
         Some(id)
     }
 
+    /// Gives a tag up: whoever shows it again is somebody new. Its destination ends when nobody
+    /// uses it any more.
+    pub fn retire(&mut self, tag: &[u8]) {
+        if let Some(id) = self.by_tag.remove(tag) {
+            self.retired.insert(id);
+        }
+    }
+
     /// Whether an unassigned destination is ready.
     #[must_use]
     pub const fn has_spare(&self) -> bool {
@@ -71,7 +84,7 @@ impl Isolation {
     /// Client destinations, the spare one among them.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_tag.len() + usize::from(self.spare.is_some())
+        self.used.len() + usize::from(self.spare.is_some())
     }
 
     /// Whether there is no client destination.
@@ -87,12 +100,20 @@ impl Isolation {
         }
     }
 
-    /// Destinations that nobody used for [`IDLE`]; they are forgotten here.
+    /// Destinations that nobody used for [`IDLE`], or for [`LINGER`] since their tag was given up;
+    /// they are forgotten here.
     pub fn take_idle(&mut self, now: Instant) -> Vec<PoolId> {
         let idle: Vec<PoolId> = self
             .used
             .iter()
-            .filter(|(_, u)| u.last + IDLE < now)
+            .filter(|(id, u)| {
+                let patience = if self.retired.contains(id) {
+                    LINGER
+                } else {
+                    IDLE
+                };
+                u.last + patience < now
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in &idle {
@@ -118,6 +139,7 @@ impl Isolation {
 
     fn forget(&mut self, id: PoolId) {
         self.used.remove(&id);
+        self.retired.remove(&id);
         self.by_tag.retain(|_, v| *v != id);
     }
 }
@@ -141,6 +163,25 @@ mod tests {
         i.touch(PoolId(2), later);
         assert_eq!(i.take_idle(later), [PoolId(1)]);
         assert!(!i.is_known(b"a") && i.is_known(b"b"));
+    }
+
+    #[test]
+    fn a_tag_that_is_given_up_is_somebody_new_and_its_destination_ends_soon() {
+        let mut i = Isolation::default();
+        let at = |s| Instant(0) + Duration::from_secs(s);
+        i.set_spare(PoolId(1));
+        i.assign(b"a", at(0));
+        i.retire(b"a");
+        i.retire(b"nobody");
+        assert!(!i.is_known(b"a") && i.len() == 1);
+        i.set_spare(PoolId(2));
+        assert_eq!(i.assign(b"a", at(1)), Some(PoolId(2)));
+        // Streams of before are still open.
+        i.touch(PoolId(1), at(100));
+        assert!(i.take_idle(at(160)).is_empty());
+        assert_eq!(i.take_idle(at(161)), [PoolId(1)]);
+        assert!(i.is_known(b"a") && i.len() == 1);
+        assert!(i.take_idle(at(1200)).is_empty());
     }
 
     #[test]

@@ -152,6 +152,11 @@ pub enum ClientCmd {
         /// The stream.
         id: ClientId,
     },
+    /// The tag is not used any more: its destination ends when its streams have ended.
+    Forget {
+        /// See `Open`.
+        tag: Vec<u8>,
+    },
     /// Accept streams at a served destination's port.
     Listen {
         /// The local destination, created from configured keys.

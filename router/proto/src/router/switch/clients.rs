@@ -31,6 +31,7 @@ impl Router {
             }
             ClientCmd::Finish { id } => self.client_finish(now, id),
             ClientCmd::Reset { id } => self.client_reset(now, id),
+            ClientCmd::Forget { tag } => self.isolation.retire(&tag),
             ClientCmd::Listen { dest, port } => {
                 if let Some(d) = self.dests.served_mut(dest) {
                     d.streams.listen(port);
