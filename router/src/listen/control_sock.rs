@@ -3,7 +3,7 @@
 //! `sockets.admins`.
 
 use crate::seeds::Given;
-use ramson_ipc::control::{LINE_MAX, Request, RequestError};
+use ramson_ipc::control::{LINE_MAX, RESEED_MAX, Request, RequestError};
 use ramson_proto::router::input::ClientCmd;
 use std::path::Path;
 use std::rc::Rc;
@@ -17,6 +17,9 @@ use tokio::time::timeout;
 
 /// A client has this long for its request and for taking the answer.
 const TIME: Duration = Duration::from_secs(5);
+
+/// What comes behind an answer is read for this long.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A reseed file has this long to come and to be read.
 const RESEED_TIME: Duration = Duration::from_secs(30);
@@ -111,7 +114,13 @@ impl Control {
             Err(e) => format!("error: {e}\n"),
         };
         timeout(TIME, socket.write_all(text.as_bytes())).await??;
-        socket.shutdown().await
+        socket.shutdown().await?;
+        // What nobody wants is read all the same: closed over it, the answer would be lost.
+        let mut rest = socket.take(2 * u64::from(RESEED_MAX));
+        let mut nowhere = tokio::io::sink();
+        let drain = tokio::io::copy(&mut rest, &mut nowhere);
+        let _ = timeout(DRAIN_TIME, drain).await;
+        Ok(())
     }
 
     /// Takes the file, of which `early` is there.
