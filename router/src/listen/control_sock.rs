@@ -1,6 +1,6 @@
 //! `control.sock`: status, reseed files and shutdown, for root and the router's own user; the
-//! status and the end of a tag also for the users that may open streams, status and reseed files for those of
-//! `sockets.admins`.
+//! status and the end of a tag also for the users that may open streams, status and reseed files
+//! for those of `sockets.admins`.
 
 use crate::seeds::Given;
 use ramson_ipc::control::{LINE_MAX, RESEED_MAX, Request, RequestError};
