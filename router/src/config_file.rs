@@ -123,6 +123,8 @@ section!(
         destinations: usize = 16,
         /// Keep a spare one.
         spare: bool = true,
+        /// MiB that may be received and not read yet, over all streams.
+        receive_mebibytes: usize = 24,
     }
 );
 section!(
@@ -326,6 +328,7 @@ impl ConfigFile {
             ipv6: false,
             destinations: self.clients.destinations,
             spare_destination: self.clients.spare,
+            receive_budget: self.clients.receive_mebibytes << 20,
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Config {
     pub destinations: usize,
     /// Keep one unassigned client destination with built tunnels.
     pub spare_destination: bool,
+    /// Bytes that may be received and not read yet, over all streams.
+    pub receive_budget: usize,
 }
 
 /// Length and number of a pool's tunnels.
@@ -73,6 +75,7 @@ impl Default for Config {
             ipv6: false,
             destinations: 16,
             spare_destination: true,
+            receive_budget: crate::limits::STREAM_RECEIVE_BUDGET,
         }
     }
 }

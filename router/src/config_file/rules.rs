@@ -68,6 +68,8 @@ const RULES: &[Rule] = rules! {
     "clients" "destinations" "must be 1 to 63"
         |c| (1..=limits::CLIENT_DESTINATIONS_MAX).contains(&c.clients.destinations);
     "clients" "spare" "must be true or false" FLAG;
+    "clients" "receive_mebibytes" "must be 1 to 1024"
+        |c| (1..=1024).contains(&c.clients.receive_mebibytes);
     "seeds" "dir" "must be a path, or empty" |c| is_optional(&c.seeds.dir);
     "seeds" "su3" "must be a path, or empty" |c| is_optional(&c.seeds.su3);
     "seeds" "certificates" "must be a path, or empty" |c| is_optional(&c.seeds.certificates);

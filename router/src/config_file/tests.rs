@@ -166,6 +166,13 @@ fn starts(config: &ConfigFile, text: &str) {
     }
 }
 
+#[test]
+fn what_streams_may_hold_is_a_setting() {
+    let parse = |n: u64| ConfigFile::parse(&format!("[clients]\nreceive_mebibytes = {n}\n"), "c");
+    assert_eq!(parse(3).unwrap().core().receive_budget, 3 << 20);
+    assert!(parse(0).is_err() && parse(1025).is_err());
+}
+
 /// All destinations that may be configured get their tunnels.
 #[test]
 fn every_client_destination_has_a_pool() {

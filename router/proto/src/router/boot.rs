@@ -86,7 +86,7 @@ impl Router {
             hosts: saved.hosts,
             connected: BTreeSet::new(),
             redials: super::redials::Redials::default(),
-            dests: super::dests::Dests::default(),
+            dests: super::dests::Dests::new(config.receive_budget),
             isolation: Isolation::default(),
             next_pool: EXPLORATORY.0 + 1,
             clients: super::clients::Clients::default(),

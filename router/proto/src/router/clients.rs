@@ -8,7 +8,7 @@ use crate::stream::StreamId;
 use crate::time::Instant;
 use crate::tunnel::PoolId;
 use crate::wire::hash::DestHash;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Bytes that a client may send before its stream is open.
 pub const EARLY_CREDIT: usize = 64 * 1024;
@@ -127,10 +127,10 @@ impl Clients {
         theirs.map(|(id, _)| *id).collect()
     }
 
-    /// Whether a destination has any stream.
+    /// The destinations that have a stream.
     #[must_use]
-    pub fn uses(&self, pool: PoolId) -> bool {
-        self.by_id.values().any(|c| c.pool == pool)
+    pub fn pools(&self) -> BTreeSet<PoolId> {
+        self.by_id.values().map(|c| c.pool).collect()
     }
 
     /// Forgets a destination's streams; their clients are told.

@@ -2,7 +2,7 @@
 //! to, and those whose time has come. All others cost an event nothing.
 
 use crate::dest::local::LocalDest;
-use crate::limits::{STREAM_RECEIVE_BUDGET, STREAM_RECEIVE_LEAST};
+use crate::limits::STREAM_RECEIVE_LEAST;
 use crate::time::Instant;
 use crate::tunnel::PoolId;
 use crate::wire::hash::DestHash;
@@ -28,23 +28,25 @@ pub struct Dests {
     timers: BTreeSet<(Instant, PoolId)>,
     /// Sum over all destinations.
     held: usize,
+    /// What it may be.
+    budget: usize,
     /// The room that all were told of.
     told: usize,
 }
 
-impl Default for Dests {
-    fn default() -> Self {
+impl Dests {
+    /// None yet; `budget` is how many bytes their streams may hold together.
+    pub fn new(budget: usize) -> Self {
         Self {
             all: BTreeMap::new(),
             woken: BTreeSet::new(),
             timers: BTreeSet::new(),
             held: 0,
-            told: STREAM_RECEIVE_BUDGET,
+            budget,
+            told: budget,
         }
     }
-}
 
-impl Dests {
     pub fn len(&self) -> usize {
         self.all.len()
     }
@@ -131,7 +133,7 @@ impl Dests {
                 recount(&mut self.held, e);
             }
         }
-        let room = STREAM_RECEIVE_BUDGET.saturating_sub(self.held);
+        let room = self.budget.saturating_sub(self.held);
         let used_up = (room == 0) != (self.told == 0);
         if used_up || self.told.abs_diff(room) >= ROOM_STEP {
             self.told = room;
@@ -179,9 +181,12 @@ mod tests {
     use crate::rng::Rng;
     use crate::router::boot::client_keys;
 
+    /// Half of what is usual.
+    const BUDGET: usize = crate::limits::STREAM_RECEIVE_BUDGET / 2;
+
     #[test]
     fn all_are_told_when_what_may_be_received_changes_much() {
-        let (mut dests, mut rng) = (Dests::default(), Rng::from_number(1));
+        let (mut dests, mut rng) = (Dests::new(BUDGET), Rng::from_number(1));
         let pools: Vec<PoolId> = (1..4).map(PoolId).collect();
         for pool in &pools {
             let dest = LocalDest::new(client_keys(&mut rng).unwrap(), false);
@@ -190,7 +195,7 @@ mod tests {
         let mut woken = |held: usize| {
             dests.held = held;
             let (woken, room) = dests.woken();
-            assert_eq!(room, STREAM_RECEIVE_BUDGET - held);
+            assert_eq!(room, BUDGET - held);
             for pool in &woken {
                 dests.rest(*pool);
             }
@@ -200,9 +205,9 @@ mod tests {
         assert_eq!(woken(ROOM_STEP - 1), 0);
         assert_eq!(woken(ROOM_STEP), 3);
         assert_eq!(woken(1), 0, "nobody is told to and fro");
-        assert_eq!(woken(STREAM_RECEIVE_BUDGET - 1), 3);
-        assert_eq!(woken(STREAM_RECEIVE_BUDGET), 3, "used up");
-        assert_eq!(woken(STREAM_RECEIVE_BUDGET - 1), 3, "and no more");
+        assert_eq!(woken(BUDGET - 1), 3);
+        assert_eq!(woken(BUDGET), 3, "used up");
+        assert_eq!(woken(BUDGET - 1), 3, "and no more");
         for pool in &pools {
             dests.remove(*pool);
         }

@@ -130,8 +130,7 @@ impl Router {
         for id in self.clients.waiting() {
             self.try_connect(now, id);
         }
-        let used: Vec<PoolId> = self.dests.iter().map(|(pool, _)| pool).collect();
-        for pool in used.into_iter().filter(|p| self.clients.uses(*p)) {
+        for pool in self.clients.pools() {
             self.isolation.touch(pool, now.mono);
         }
     }
