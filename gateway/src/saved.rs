@@ -53,6 +53,11 @@ pub trait Keep {
     /// Differs whenever there is something new to keep.
     fn changes(&self) -> u64;
 
+    /// Differs whenever there is something that is to be on flash at once.
+    fn urgent(&self) -> u64 {
+        0
+    }
+
     /// All of it.
     fn snapshot(&self) -> Vec<u8>;
 }
@@ -110,6 +115,7 @@ impl Saved {
     pub async fn keep(mut self, what: Rc<dyn Keep>, last: impl Future<Output = ()>) {
         let (mut in_memory, mut on_flash) = (what.changes(), what.changes());
         let mut since: Option<tokio::time::Instant> = None;
+        let mut urgent = what.urgent();
         let mut last = std::pin::pin!(last);
         loop {
             let ended = tokio::select! {
@@ -117,17 +123,20 @@ impl Saved {
                 () = &mut last => true,
             };
             let now = what.changes();
-            let due = since.is_none_or(|since| since.elapsed() >= BATCH);
+            let waited = since.is_none_or(|since| since.elapsed() >= BATCH);
+            let due = waited || what.urgent() != urgent;
             let flash = now != on_flash && (ended || due);
             if now != in_memory || flash {
+                urgent = what.urgent();
                 match self.save(&what.snapshot(), flash).await {
+                    Ok(()) if flash => (in_memory, on_flash) = (now, now),
                     Ok(()) => in_memory = now,
                     Err(e) => eprintln!("gatewayd: {} is not kept: {e}", self.name),
                 }
             }
             if flash {
                 // Also after a failure: a full disk is not tried five times a second.
-                (on_flash, since) = (now, Some(tokio::time::Instant::now()));
+                since = Some(tokio::time::Instant::now());
             }
             if ended {
                 return;

@@ -9,7 +9,7 @@ use crate::saved::Keep;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher24};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::net::Ipv4Addr;
@@ -27,8 +27,13 @@ const UNSETTLED: Duration = Duration::from_secs(5);
 /// So many of them are looked at, the oldest first.
 const LOOKED_AT: usize = 16;
 
-/// How long an address that somebody else uses is not given out.
+/// How long an address that somebody else uses is not given out, and how many such are remembered:
+/// who says so of all of them must not leave nothing to others.
 const FOREIGN: Duration = Duration::from_secs(3600);
+const FOREIGN_MAX: usize = 16;
+
+/// Addresses about which the kernel is asked for one message.
+const ASKED: u32 = 64;
 
 /// Addresses of the pool at most: as many leases can there be.
 pub const POOL_MAX: u32 = 4096;
@@ -216,6 +221,14 @@ impl Leases {
     pub fn decline(&mut self, device: Device, address: Ipv4Addr, now: Instant) {
         if self.address(device) == Some(address) {
             self.remove(device);
+            // Only what a device was leased can be declined, but it is leased another for each.
+            while self.foreign.len() >= FOREIGN_MAX {
+                let oldest = self.foreign.iter().min_by_key(|(_, until)| **until);
+                let Some(oldest) = oldest.map(|(address, _)| *address) else {
+                    break;
+                };
+                self.foreign.remove(&oldest);
+            }
             self.foreign.insert(address.into(), now + FOREIGN);
         }
     }
@@ -243,8 +256,9 @@ impl Leases {
             .foreign
             .get(&address)
             .is_some_and(|until| *until > who.now);
-        let another = neighbour(address.into()).is_some_and(|mac| mac != who.mac);
-        (first..=last).contains(&address) && !reserved && !own && !foreign && !another
+        let free = (first..=last).contains(&address) && !reserved && !own && !foreign;
+        // The kernel is asked last, for that costs most.
+        free && neighbour(address.into()).is_none_or(|mac| mac == who.mac)
     }
 
     /// The wanted address, or the first free one from where the hash of the device points.
@@ -269,7 +283,14 @@ impl Leases {
         let start = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % size;
         let drawn = (0..size).map(|n| first + (start + n) % size);
         let mut all = wanted.map(u32::from).into_iter().chain(drawn);
-        let free = |a: &u32| !self.taken.contains_key(a) && self.fits(who, *a, neighbour);
+        let asked = Cell::new(0);
+        let limited = |address| {
+            asked.set(asked.get() + 1);
+            neighbour(address)
+        };
+        let free = |a: &u32| {
+            asked.get() < ASKED && !self.taken.contains_key(a) && self.fits(who, *a, &limited)
+        };
         if let Some(address) = all.find(free) {
             return Some(address);
         }

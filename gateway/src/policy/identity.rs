@@ -80,6 +80,11 @@ impl Keep for RefCell<Identities> {
         self.borrow().changes
     }
 
+    /// One that was given up must not come back with the power.
+    fn urgent(&self) -> u64 {
+        self.borrow().changes
+    }
+
     fn snapshot(&self) -> Vec<u8> {
         let all = self.borrow();
         let rows = all

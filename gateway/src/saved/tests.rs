@@ -94,11 +94,16 @@ async fn what_does_not_open_is_set_aside_and_the_other_copy_serves() {
     assert!(other.1.is_none() && other.2.len() == 1);
 }
 
-struct Thing(Cell<u64>, RefCell<Vec<u8>>);
+#[derive(Default)]
+struct Thing(Cell<u64>, RefCell<Vec<u8>>, Cell<u64>);
 
 impl Keep for Thing {
     fn changes(&self) -> u64 {
         self.0.get()
+    }
+
+    fn urgent(&self) -> u64 {
+        self.2.get()
     }
 
     fn snapshot(&self) -> Vec<u8> {
@@ -109,7 +114,7 @@ impl Keep for Thing {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn changes_reach_memory_soon_and_flash_in_batches() {
     let dirs = Dirs::new("batches");
-    let thing = Rc::new(Thing(Cell::new(0), RefCell::new(vec![])));
+    let thing = Rc::new(Thing::default());
     let end = Rc::new(tokio::sync::Notify::new());
     let (saved, kept) = (dirs.open().0, Rc::clone(&thing));
     let ending = Rc::clone(&end);
@@ -139,4 +144,41 @@ async fn changes_reach_memory_soon_and_flash_in_batches() {
     task.await.unwrap();
     fs::remove_file(dirs.file("run")).unwrap();
     assert_eq!(dirs.open().1.unwrap(), [3]);
+}
+
+/// What could not be written is tried again, though nothing else changes; and what must not come
+/// back with the power is on flash at once.
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_failed_copy_is_tried_again_and_an_urgent_one_does_not_wait() {
+    let dirs = Dirs::new("again");
+    let thing = Rc::new(Thing::default());
+    let end = Rc::new(tokio::sync::Notify::new());
+    let (saved, kept) = (dirs.open().0, Rc::clone(&thing));
+    let ending = Rc::clone(&end);
+    let task = tokio::task::spawn_local(async move {
+        saved.keep(kept, ending.notified()).await;
+    });
+    let sleep = |t| tokio::time::sleep(t);
+    sleep(SOON).await;
+    // No file can be made under the name of a directory.
+    let in_the_way = dirs.0.join("flash/things.new");
+    fs::create_dir(&in_the_way).unwrap();
+    thing.1.replace(vec![1]);
+    thing.0.set(1);
+    sleep(2 * SOON).await;
+    assert!(dirs.file("run").exists() && !dirs.file("flash").exists());
+    fs::remove_dir(&in_the_way).unwrap();
+    sleep(BATCH + 2 * SOON).await;
+    assert!(dirs.file("flash").exists(), "given up");
+    let before = fs::read(dirs.file("flash")).unwrap();
+    thing.1.replace(vec![2]);
+    thing.0.set(2);
+    sleep(2 * SOON).await;
+    assert_eq!(fs::read(dirs.file("flash")).unwrap(), before);
+    thing.0.set(3);
+    thing.2.set(1);
+    sleep(2 * SOON).await;
+    assert_ne!(fs::read(dirs.file("flash")).unwrap(), before);
+    end.notify_one();
+    task.await.unwrap();
 }

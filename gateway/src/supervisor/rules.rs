@@ -101,7 +101,7 @@ pub fn generate(config: &Config, prefix6: &[u8; 6], uids: Uids, wan: &WanAddress
             &format!("set {set} {{ type {kind}; {bound}; }}"),
         );
     }
-    for set in ["newcomers", "flood"] {
+    for set in ["newcomers", "flood", "askers"] {
         let bound = format!("size {MACS}; flags dynamic, timeout; timeout {SOURCE_TIME}");
         line(
             &mut out,

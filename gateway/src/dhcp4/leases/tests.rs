@@ -107,3 +107,48 @@ fn settled_leases_and_names_come_back_after_a_restart() {
     moved.restore(b"nonsense", now);
     assert_eq!(moved.live(now), 0);
 }
+
+/// Who takes one address after the other only to say that it is somebody else's leaves the others
+/// theirs.
+#[test]
+fn addresses_that_are_declined_one_after_the_other_leave_others_theirs() {
+    let net: Ipv4Net = "192.168.77.1/24".parse().unwrap();
+    let pool = (u32::from(net.network()) + 1, u32::from(net.broadcast()) - 1);
+    let (mut leases, start) = (Leases::new([1; 16], net, pool, FIRST, vec![]), now());
+    for n in 0..600u32 {
+        let at = start + Duration::from_millis(u64::from(n) * 100);
+        let who = asker(&leases, 7, at);
+        let address = leases.offer(who, None, &nobody).unwrap();
+        leases.decline(who.device, address, at);
+        assert!(leases.foreign.len() <= FOREIGN_MAX);
+    }
+    let at = start + Duration::from_secs(61);
+    assert!(settle(&mut leases, 9, at).is_some());
+    // What was declined last is still not given out.
+    let (last, _) = leases
+        .foreign
+        .iter()
+        .max_by_key(|(_, until)| **until)
+        .unwrap();
+    let wanted = Ipv4Addr::from(*last);
+    assert_ne!(
+        leases.offer(asker(&leases, 10, at), Some(wanted), &nobody),
+        Some(wanted)
+    );
+}
+
+/// A LAN whose every address somebody uses does not make one message cost thousands of questions.
+#[test]
+fn the_kernel_is_asked_a_bounded_number_of_times() {
+    let net: Ipv4Net = "10.0.0.1/20".parse().unwrap();
+    let pool = (u32::from(net.network()) + 1, u32::from(net.broadcast()) - 1);
+    let mut leases = Leases::new([1; 16], net, pool, FIRST, vec![]);
+    let asked = std::cell::Cell::new(0);
+    let everywhere = |_| {
+        asked.set(asked.get() + 1);
+        Some([6; 6])
+    };
+    let who = asker(&leases, 1, now());
+    assert_eq!(leases.offer(who, None, &everywhere), None);
+    assert!((1..=ASKED + 1).contains(&asked.get()), "{}", asked.get());
+}

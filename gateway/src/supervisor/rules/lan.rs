@@ -10,6 +10,10 @@ const NEW_SOURCES: &str = "limit rate over 32/minute burst 64 packets";
 /// Datagrams and new connections of one MAC: more are dropped before anybody has work with them.
 const FLOOD: &str = "limit rate over 300/second burst 600 packets";
 
+/// Questions for an address or a router of one MAC: what they say of themselves is no matter, and
+/// all together are answered a hundred times a second.
+const ASKS: &str = "limit rate over 10/second burst 30 packets";
+
 /// Answers of other DHCP servers: enough to learn that there is one.
 const DHCP_ANSWERS: &str = "limit rate 20/second burst 40 packets";
 
@@ -24,7 +28,7 @@ const RESETS: &str = "limit rate over 20/second burst 40 packets";
 /// address or a router has no source yet.
 pub(super) fn lan_in(names: &Names) -> Vec<String> {
     let nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
-    let flood = format!("update @flood {{ ether saddr {FLOOD} }} counter name lan_flood drop");
+    let askers = format!("update @askers {{ ether saddr {ASKS} }} counter name lan_flood drop");
     let own4 = &names.own4;
     let mut rules: Vec<_> = own_frames(names.ports[1].as_ref()).into_iter().collect();
     rules.extend([
@@ -32,7 +36,8 @@ pub(super) fn lan_in(names: &Names) -> Vec<String> {
         format!("{nd} ip6 hoplimit 255 ip6 saddr :: accept"),
         // Our own question, which comes back as all that is sent to everybody.
         format!("ip saddr {own4} udp sport 68 udp dport 67 drop"),
-        format!("udp dport {{ 67, 547 }} {flood}"),
+        format!("udp dport {{ 67, 547 }} {askers}"),
+        format!("icmpv6 type nd-router-solicit {askers}"),
         format!(
             "ip saddr {{ 0.0.0.0, {} }} ip daddr {{ 255.255.255.255, {own4} }} \
              udp sport 68 udp dport 67 accept",
