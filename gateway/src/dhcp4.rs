@@ -7,6 +7,7 @@
 
 pub mod leases;
 pub mod serve;
+pub mod wire;
 
 use crate::lan_names::LanNames;
 use crate::policy::{Bucket, Rate, Rates};

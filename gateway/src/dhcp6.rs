@@ -215,4 +215,18 @@ mod tests {
         let nameless = Message::new(MessageType::Solicit);
         assert!(answer(&nameless, &facts()).is_none());
     }
+
+    #[test]
+    fn messages_with_anything_in_them_do_no_harm() {
+        let mut message = Message::new_with_id(MessageType::InformationRequest, [1, 2, 3]);
+        let client = DhcpOption::ClientId(vec![0, 3, 0, 1, 9]);
+        message.opts_mut().insert(client);
+        let (bytes, mut answered) = (message.to_vec().unwrap(), 0);
+        crate::mutate::each(&bytes, |bytes| {
+            if let Ok(message) = Message::decode(&mut Decoder::new(bytes)) {
+                answered += usize::from(answer(&message, &facts()).is_some());
+            }
+        });
+        assert!(answered > 20, "{answered}");
+    }
 }

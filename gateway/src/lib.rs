@@ -21,6 +21,8 @@ pub mod flow;
 pub mod lan_names;
 pub mod lan_service;
 pub mod listen;
+#[cfg(test)]
+mod mutate;
 pub mod neigh;
 pub mod orig_dst;
 pub mod policy;

@@ -8,8 +8,9 @@
 //! one port have come in by the other: our questions keep that going, too.
 
 use crate::dhcp4::serve::Watch;
+use crate::dhcp4::wire;
+use dhcproto::Encodable;
 use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
-use dhcproto::{Decodable, Decoder, Encodable};
 use std::cell::Cell;
 use std::io;
 use std::net::Ipv4Addr;
@@ -122,7 +123,7 @@ fn question(xid: u32, mac: [u8; 6]) -> Message {
 
 /// The server of an offer that answers our question.
 fn offered(bytes: &[u8], xid: u32) -> Option<Ipv4Addr> {
-    let message = Message::decode(&mut Decoder::new(bytes)).ok()?;
+    let message = wire::decode(bytes)?;
     let offer = message.opts().has_msg_type(MessageType::Offer);
     if message.opcode() != Opcode::BootReply || message.xid() != xid || !offer {
         return None;
@@ -258,5 +259,8 @@ mod tests {
         assert_eq!(offered(&bytes, 78), None);
         assert_eq!(offered(&asked.to_vec().unwrap(), 77), None);
         assert_eq!(offered(&bytes[..bytes.len() / 2], 77), None);
+        crate::mutate::each(&bytes, |bytes| {
+            let _ = offered(bytes, 77);
+        });
     }
 }

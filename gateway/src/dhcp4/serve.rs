@@ -1,10 +1,9 @@
 //! The sockets of the DHCP server.
 
-use super::{Outcome, Server};
+use super::{Outcome, Server, wire};
 use crate::counters::{Count, Counters};
 use crate::neigh::Neighbours;
-use dhcproto::v4::Message;
-use dhcproto::{Decodable, Decoder, Encodable};
+use dhcproto::Encodable;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -34,7 +33,7 @@ pub async fn serve(
             Err(e) => return Err(e),
         };
         let bytes = buf.get(..n).unwrap_or_default();
-        let Ok(message) = Message::decode(&mut Decoder::new(bytes)) else {
+        let Some(message) = wire::decode(bytes) else {
             counters.add(Count::DhcpMalformed);
             continue;
         };

@@ -233,3 +233,39 @@ fn others_messages_relays_and_floods() {
     let mut flood = || server.handle(&message(MessageType::Discover, MAC), now, &nobody);
     assert!((0..30).any(|_| matches!(flood(), Outcome::TooOften)));
 }
+
+/// Whatever a message is made of, it is answered or not, and nothing more.
+#[test]
+fn messages_with_anything_in_them_do_no_harm() {
+    use dhcproto::Encodable;
+    let own = Ipv4Addr::new(192, 168, 77, 30);
+    let more = [
+        DhcpOption::Hostname("laptop".into()),
+        DhcpOption::ClientIdentifier(vec![1, 2, 0, 0, 0, 0, 9]),
+        DhcpOption::ParameterRequestList(vec![OptionCode::InterfaceMtu, OptionCode::DomainName]),
+        DhcpOption::ServerIdentifier(OWN),
+    ];
+    let (mut server, mut now, mut answered) = (server(), now(), 0);
+    for kind in [
+        MessageType::Discover,
+        MessageType::Request,
+        MessageType::Decline,
+    ] {
+        let good = with(
+            with(message(kind, MAC), &more),
+            &[DhcpOption::RequestedIpAddress(own)],
+        );
+        let bytes = good.to_vec().unwrap();
+        crate::mutate::each(&bytes, |bytes| {
+            let Some(message) = wire::decode(bytes) else {
+                return;
+            };
+            now += Duration::from_millis(300);
+            if let Outcome::Reply(reply) = server.handle(&message, now, &nobody) {
+                answered += 1;
+                assert!(reply.message.to_vec().unwrap().len() < 1500);
+            }
+        });
+    }
+    assert!(answered > 1000, "{answered}");
+}

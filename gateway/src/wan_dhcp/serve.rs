@@ -2,8 +2,8 @@
 
 use super::lease::Lease;
 use super::machine::{Action, Machine};
-use dhcproto::v4::Message;
-use dhcproto::{Decodable, Decoder, Encodable};
+use crate::dhcp4::wire;
+use dhcproto::Encodable;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UdpSocket, UnixStream};
@@ -33,7 +33,7 @@ pub async fn serve(socket: UdpSocket, mut supervisor: UnixStream, mac: [u8; 6]) 
             got = socket.recv_from(&mut buf) => match got {
                 Ok((n, _)) => {
                     let bytes = buf.get(..n).unwrap_or_default();
-                    let message = Message::decode(&mut Decoder::new(bytes)).ok();
+                    let message = wire::decode(bytes);
                     message.and_then(|message| machine.handle_message(&message, now()))
                 }
                 Err(e) if crate::dns::is_transient(&e) => None,

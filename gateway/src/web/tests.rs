@@ -132,3 +132,22 @@ fn the_page_says_how_things_are() {
     assert!(misdirected.starts_with("HTTP/1.1 421 "));
     assert!(text(&Asked::Method, &state).contains("Allow: GET, HEAD\r\n"));
 }
+
+/// Whatever a head is made of, it is judged, and a page comes of it.
+#[test]
+fn heads_with_anything_in_them_do_no_harm() {
+    let good =
+        b"POST /login?x HTTP/1.1\r\nHost: ramson\r\nContent-Length: 3\r\nCookie: a=b\r\n\r\nabc";
+    let state = State {
+        rogue: None,
+        router: None,
+    };
+    for console in [false, true] {
+        let facts = Facts { console, ..facts() };
+        crate::mutate::each(good, |head| {
+            if let Some((what, head_only)) = asked(head, &facts) {
+                assert!(answer(&what, head_only, &facts, &state).starts_with(b"HTTP/1.1 "));
+            }
+        });
+    }
+}

@@ -203,3 +203,36 @@ fn times_of_a_server_are_kept_in_order() {
         assert!(held.secs <= SECS_MAX);
     }
 }
+
+/// Whatever a server answers, what comes of it is a lease that can be used, or none.
+#[test]
+fn answers_with_anything_in_them_do_no_harm() {
+    use dhcproto::Encodable;
+    let (mut taken, start) = (0, now());
+    let mut m = Machine::new(MAC, start);
+    let (discover, _) = sent(m.handle_timeout(start, 77));
+    let good = answer(&discover, MessageType::Offer, &[]).to_vec().unwrap();
+    crate::mutate::each(&good, |bytes| {
+        let Some(message) = crate::dhcp4::wire::decode(bytes) else {
+            return;
+        };
+        let mut m = Machine::new(MAC, start);
+        let (_, _) = sent(m.handle_timeout(start, 77));
+        m.handle_message(&message, start);
+        let Some(Action::Send(request, _)) = m.handle_timeout(start, 78) else {
+            return;
+        };
+        if kind(&request) != MessageType::Request {
+            return;
+        }
+        let mut ack = message.clone();
+        ack.opts_mut()
+            .insert(DhcpOption::MessageType(MessageType::Ack));
+        if let Some(Action::Configure(lease)) = m.handle_message(&ack, start) {
+            taken += 1;
+            assert!(lease.secs > 0 && !lease.address.addr().is_unspecified());
+            assert!(!lease.address.addr().is_multicast() && !lease.router.is_unspecified());
+        }
+    });
+    assert!(taken > 100, "{taken}");
+}
