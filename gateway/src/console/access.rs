@@ -21,10 +21,13 @@ const SESSION: (Duration, Duration) =
 /// Sessions at a time; the one that was idle longest makes room.
 const SESSIONS_MAX: usize = 16;
 
-/// Tries at the password: in all, and of one device. Half of what all may do is left to devices
-/// that have not tried lately.
+/// Tries at the password: in all, since each costs a hash, and of one device until it is forgotten.
+/// Who shows many MACs can use up what all have, and keep others from logging in while he goes on.
 const TRIES: (Rate, u32) = (Rate::new(1, 20), 5);
 const FORGOTTEN: Duration = Duration::from_secs(300);
+
+/// Devices whose tries are remembered; further ones are refused until some are forgotten.
+const DEVICES_MAX: usize = 1024;
 
 /// Tries at the code, in all: it has eight digits.
 const CODE_TRIES: u32 = 20;
@@ -185,7 +188,7 @@ impl Access {
         self.by_device
             .retain(|_, (_, last)| now.saturating_duration_since(*last) < FORGOTTEN);
         let (own, all) = (self.by_device.get(device), self.by_device.len());
-        if own.is_some_and(|(n, _)| *n >= TRIES.1) || (own.is_none() && all >= 1024) {
+        if own.is_some_and(|(n, _)| *n >= TRIES.1) || (own.is_none() && all >= DEVICES_MAX) {
             return Err(Denied::TooOften);
         }
         if !TRIES.0.take(&mut self.tries, now) {
