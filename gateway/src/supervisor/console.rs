@@ -4,6 +4,7 @@
 
 use super::admin::{LINE_MAX, Request};
 use super::directory::Directory;
+use super::pace::Pace;
 use crate::config::{Config, FirstPassword};
 use crate::console::access::Window;
 use crate::console::clock;
@@ -16,10 +17,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Instant;
-
-/// Pause before it is started again: doubles from the first to the second.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
 /// How long a password may be set without one: after the machine was switched on, or after root
 /// said so.
@@ -43,9 +40,7 @@ pub struct Console {
     /// What has come of the next request.
     line: Vec<u8>,
     window: Window,
-    next: Instant,
-    back_off: Duration,
-    starts: u64,
+    pace: Pace,
 }
 
 impl Console {
@@ -76,9 +71,7 @@ impl Console {
                 code,
                 replaces: false,
             },
-            next: Instant::now(),
-            back_off: BACK_OFF.0,
-            starts: 0,
+            pace: Pace::default(),
         })
     }
 
@@ -90,23 +83,23 @@ impl Console {
         }
         loop {
             if self.running.is_none() {
-                tokio::time::sleep_until(self.next).await;
-                self.next = Instant::now() + self.back_off;
-                self.back_off = (self.back_off * 2).min(BACK_OFF.1);
+                tokio::time::sleep(self.pace.left()).await;
+                self.pace.start();
                 match self.start(config) {
                     Ok(running) => self.running = Some(running),
                     Err(e) => {
                         eprintln!("supervisor: console: {e}");
+                        self.pace.failed();
                         continue;
                     }
                 }
             }
             if let Some(request) = self.read().await {
-                self.back_off = BACK_OFF.0;
                 return request;
             }
             eprintln!("supervisor: console: ended, or asked for what there is not");
             self.stop();
+            self.pace.ended();
         }
     }
 
@@ -137,6 +130,7 @@ impl Console {
         let written = tokio::time::timeout(PATIENCE, channel.write_all(&bytes)).await;
         if !matches!(written, Ok(Ok(()))) {
             self.stop();
+            self.pace.ended();
         }
     }
 
@@ -162,7 +156,7 @@ impl Console {
             replaces: true,
         };
         self.stop();
-        self.next = Instant::now();
+        self.pace.at_once();
         let (at, minutes) = (config.lan.address.addr(), WINDOW.as_secs() / 60);
         format!("code: {shown}\nset a password within {minutes} minutes: http://{at}/setup\n")
     }
@@ -188,11 +182,11 @@ impl Console {
             Some((process, _)) => format!("running, pid {}", process.id()),
             None => "down".into(),
         };
-        format!("console: {state}\nconsole starts: {}\n", self.starts)
+        format!("console: {state}\nconsole starts: {}\n", self.pace.starts())
     }
 
     fn start(
-        &mut self,
+        &self,
         config: &Config,
     ) -> Result<(std::process::Child, tokio::net::UnixStream), String> {
         let text = |e: std::io::Error| e.to_string();
@@ -219,7 +213,6 @@ impl Console {
             .gid(user.1)
             .spawn()
             .map_err(|e| format!("{}: {e}", self.program.display()))?;
-        self.starts += 1;
         Ok((process, channel))
     }
 }

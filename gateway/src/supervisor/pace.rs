@@ -48,6 +48,11 @@ impl Pace {
         self.back_off
     }
 
+    /// The next start is wanted now.
+    pub fn at_once(&mut self) {
+        self.back_off = Duration::ZERO;
+    }
+
     /// It has ended by itself.
     pub fn ended(&mut self) {
         let longer = self.failed();
@@ -89,5 +94,7 @@ mod tests {
         pace.ended();
         assert_eq!(pace.left(), BACK_OFF.0);
         assert_eq!(pace.starts(), 13);
+        pace.at_once();
+        assert_eq!(pace.left(), Duration::ZERO);
     }
 }
