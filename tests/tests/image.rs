@@ -49,13 +49,20 @@ fn image() -> Image {
 
 /// What each process holds, in kilobytes.
 fn memory(appliance: &mut Appliance) {
-    let line = "for p in routerd gatewayd supervisor syslogd logger acpid; do \
+    let line = "for p in routerd gatewayd supervisor console syslogd logger acpid; do \
                 for i in $(pidof $p); do \
                 echo $p $(grep VmRSS /proc/$i/status); done; done; \
                 grep -E 'MemTotal|MemAvailable|Shmem:' /proc/meminfo";
     let text = appliance.shell(line, Duration::from_secs(30)).unwrap();
     println!("{text}");
-    for name in ["routerd", "gatewayd", "supervisor", "syslogd", "logger"] {
+    for name in [
+        "routerd",
+        "gatewayd",
+        "supervisor",
+        "console",
+        "syslogd",
+        "logger",
+    ] {
         assert!(text.lines().any(|l| l.starts_with(name)), "no {name}");
     }
 }
@@ -71,6 +78,21 @@ fn nothing_leaks(plugged: &Plugged) {
     assert!(slow.is_empty(), "not refused at once: {slow:?}");
     let foreign = probe::dns_query(client, leaks::RESOLVER, "www.example.org");
     assert!(!matches!(foreign, Ok(Some(_))), "{foreign:?}");
+}
+
+/// The box's own page comes from the console, which reaches the router and the supervisor.
+fn own_page(plugged: &Plugged) {
+    let url = format!("http://{}/", ramson_tests::lan::BOX);
+    let page = wall::until("the box's page", SLOW, Duration::from_secs(1), || {
+        let got = plugged.lan.curl(&url, Duration::from_secs(20), &[])?;
+        let text = std::fs::read_to_string(plugged.lan.fetched()).unwrap_or_default();
+        Ok((got.is_ok() && text.contains("Sites can be opened.")).then_some(text))
+    });
+    let page = page.unwrap();
+    assert!(
+        page.contains("Protected") && page.contains("href=\"/setup\""),
+        "{page}"
+    );
 }
 
 /// The router's keys on the disk of a machine that is off, whose file system has to be clean.
@@ -106,6 +128,7 @@ fn a_client_plugged_in_to_the_image() {
     let got = plugged.page("/bytes/500000", SLOW).unwrap();
     site::check_bytes(&plugged.lan.fetched(), 500_000).unwrap();
     println!("500 kB at {:.2} MB/s", got.megabytes_per_s());
+    own_page(&plugged);
     nothing_leaks(&plugged);
     memory(&mut plugged.appliance);
 
