@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+pub mod buildroot;
 mod shell;
 
 /// The variable that Buildroot has for the external tree.

@@ -32,8 +32,7 @@ fn told(start: Instant) -> impl FnMut(&str) {
     move |what: &str| println!("{:6.1} s {what}", wall::since(start))
 }
 
-fn image() -> Image {
-    let arch = Arch::X86_64;
+fn image(arch: Arch) -> Image {
     let missing = [host::missing_to_build(arch), host::missing_to_boot(arch)].concat();
     setup::install(&missing, true).unwrap();
     setup::ready(&[Suite::Trixie], true).unwrap();
@@ -107,7 +106,7 @@ fn keys(disk: &Path) -> String {
 #[test]
 #[ignore = "needs root, namespaces and QEMU, and builds a kernel"]
 fn a_client_plugged_in_to_the_image() {
-    let image = image();
+    let image = image(Arch::X86_64);
     let plan = Plan {
         routers: 8,
         hops: 1,
@@ -153,4 +152,32 @@ fn a_client_plugged_in_to_the_image() {
     println!("left the machine: {seen:?}");
     assert!(seen.tcp > 100, "hardly any I2P was seen: {seen:?}");
     assert_eq!(seen.violations, 0, "{:#?}", seen.examples);
+}
+
+/// What differs between the two is the machine: the kernel, and whether our programs and the
+/// distribution's run on it. The rules are the same text.
+#[test]
+#[ignore = "needs root, namespaces and QEMU, and builds a kernel"]
+fn the_image_of_aarch64() {
+    let image = image(Arch::Aarch64);
+    let plan = Plan {
+        routers: 8,
+        hops: 1,
+        ..Plan::default()
+    };
+    let network = Plugged::network(&plan, &mut told(wall::now())).unwrap();
+    let on = wall::now();
+    let mut plugged = Plugged::up(network, &image, SHAPE, &mut told(on)).unwrap();
+    plugged.page("/", SLOW).unwrap();
+    println!("{:6.1} s the first page has come", wall::since(on));
+    let got = plugged.page("/bytes/500000", SLOW).unwrap();
+    site::check_bytes(&plugged.lan.fetched(), 500_000).unwrap();
+    println!("500 kB at {:.2} MB/s", got.megabytes_per_s());
+    own_page(&plugged);
+    nothing_leaks(&plugged);
+    memory(&mut plugged.appliance);
+    plugged
+        .appliance
+        .power_off(Duration::from_secs(60))
+        .unwrap();
 }

@@ -10,7 +10,7 @@ for place in data dev proc run sys tmp; do
     mkdir -m 755 "$root/$place"
 done
 # Nothing is written outside of /run and /data.
-rm -rf "$root/var"
+rm -rf "${root:?}/var"
 ln -sfn run "$root/var"
 rmdir "$root/tmp"
 ln -sfn run "$root/tmp"

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ramson_image::agreement;
 use ramson_image::arch::Arch;
 use ramson_image::build::{self, Image};
 use ramson_image::host;
@@ -19,6 +20,9 @@ cargo image build [--arch x86_64|aarch64] [--yes]
     builds the kernel and the root file system
 cargo image qemu [--arch x86_64|aarch64] [--memory MB] [--kvm] [--stay] [--yes]
     boots them between a LAN client and a private network, and opens its site
+cargo image check
+    whether buildroot/ and what `cargo image` does agree; with BUILDROOT=DIR a release of
+    Buildroot, unpacked there, is asked too
 
     --arch     default: this machine's
     --memory   default: 256
@@ -36,7 +40,14 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match options().and_then(|options| run(&options)) {
+    let mut words = std::env::args().skip(1);
+    let only_check = words.next().as_deref() == Some("check") && words.next().is_none();
+    let done = if only_check {
+        check()
+    } else {
+        options().and_then(|options| run(&options))
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("image: {fault}");
@@ -78,6 +89,21 @@ fn options() -> Outcome<Options> {
         }
     }
     Ok(options)
+}
+
+fn check() -> Outcome<()> {
+    let mut found = agreement::complaints().map_err(Fault::new)?;
+    match std::env::var_os("BUILDROOT") {
+        Some(release) => {
+            found.extend(agreement::buildroot::complaints(release.as_ref()).map_err(Fault::new)?);
+        }
+        None => println!("BUILDROOT is not set: Buildroot itself was not asked"),
+    }
+    if found.is_empty() {
+        println!("both sides agree");
+        return Ok(());
+    }
+    Err(Fault::new(found.join("\n")))
 }
 
 fn run(options: &Options) -> Outcome<()> {
