@@ -87,6 +87,15 @@ impl Arch {
         }
     }
 
+    /// One of those headers, by which it shows whether they are there.
+    #[must_use]
+    pub fn cross_headers(self) -> &'static str {
+        match self {
+            Self::X86_64 => "/usr/x86_64-linux-gnu/include/stdint.h",
+            Self::Aarch64 => "/usr/aarch64-linux-gnu/include/stdint.h",
+        }
+    }
+
     /// Whether this machine is one.
     #[must_use]
     pub fn is_host(self) -> bool {

@@ -33,7 +33,7 @@ pub fn missing_to_build(arch: Arch) -> Vec<&'static str> {
         if arch == Arch::X86_64 && !is_here("musl-gcc") {
             missing.push("musl-tools");
         }
-    } else if !is_here(arch.cross_compiler()) {
+    } else if !is_here(arch.cross_compiler()) || !is_here(arch.cross_headers()) {
         missing.extend(arch.cross_packages());
     }
     missing

@@ -56,8 +56,35 @@ pub fn complaints(root: &Path) -> Outcome<Vec<String>> {
         let text = fs::read_to_string(&file).about(&name)?;
         found.extend(judge_file(&name, &text));
     }
+    found.extend(judge_documents(root)?);
     found.extend(judge_packages(&packages(root)?));
     Ok(found)
+}
+
+/// Files of Rust that a document names by their whole path have to be there.
+fn judge_documents(root: &Path) -> Outcome<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|end| end != "md") {
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let text = fs::read_to_string(&path).about(&name)?;
+        for word in named_sources(&text) {
+            if !root.join(word).is_file() {
+                found.push(format!("{name} names {word}, which is not there"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What stands in backticks and looks like a path of a Rust file from the root.
+fn named_sources(text: &str) -> impl Iterator<Item = &str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let tops = ["router/", "gateway/", "image/", "tests/"];
+    quoted.filter(move |word| word.ends_with(".rs") && tops.iter().any(|top| word.starts_with(top)))
 }
 
 /// All Rust files of the repository, build output aside.
@@ -205,6 +232,13 @@ pub fn judge_packages(packages: &BTreeMap<String, Vec<String>>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_that_documents_name_are_seen() {
+        let text = "see `tests/a.rs`, `b.rs` and `x` (tests/c.rs), `router/d/e.rs`";
+        let found: Vec<&str> = named_sources(text).collect();
+        assert_eq!(found, ["tests/a.rs", "router/d/e.rs"]);
+    }
 
     #[test]
     fn sizes_and_headers_are_seen() {

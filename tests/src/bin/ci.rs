@@ -92,6 +92,23 @@ const STEPS: &[Step] = &[
         ],
         minutes: 20,
     },
+    // The first run on a machine builds two kernels.
+    Step {
+        name: "image",
+        words: &[
+            "test",
+            "-q",
+            "-p",
+            "ramson-tests",
+            "--test",
+            "image",
+            "--",
+            "--ignored",
+            "--test-threads=1",
+            "--nocapture",
+        ],
+        minutes: 45,
+    },
 ];
 
 #[derive(Default)]
