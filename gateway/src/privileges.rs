@@ -21,7 +21,7 @@ const SUPERVISOR: [Capability; 8] = [
     Capability::CAP_DAC_OVERRIDE,
 ];
 
-/// Gives up, for this process and its children, every capability but [`SUPERVISOR`] and what
+/// Gives up, for this process and its children, every capability but those in `SUPERVISOR` and what
 /// set-user-id programs could bring. Must run before any thread is started.
 ///
 /// # Errors

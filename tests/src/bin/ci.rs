@@ -42,6 +42,11 @@ const STEPS: &[Step] = &[
         ],
         minutes: 20,
     },
+    Step {
+        name: "doc",
+        words: &["doc", "-q", "--workspace", "--no-deps"],
+        minutes: 10,
+    },
     // Skipped where cargo-deny is not installed: building it takes longer than everything else.
     Step {
         name: "deny",

@@ -36,7 +36,7 @@ pub enum Source {
     RouterGarlic(RouterHash),
     /// Plain, out of this inbound tunnel of the context.
     Tunnel(ReplyPath),
-    /// In one-time garlic under this tag, see [`NetDbOutput::ExpectTag`].
+    /// In one-time garlic under this tag, see [`super::NetDbOutput::ExpectTag`].
     Reply([u8; 8]),
 }
 
