@@ -3,6 +3,7 @@
 //! Every key has a default; unknown keys are refused; errors carry line numbers. The shipped
 //! `gateway.toml` spells the defaults out, a test keeps the two equal.
 
+mod clock;
 mod console;
 mod dhcp;
 mod lan;
@@ -11,6 +12,7 @@ mod paths;
 mod users;
 mod wan;
 
+pub use clock::Clock;
 pub use console::{Console, FirstPassword};
 pub use dhcp::{Dhcp, Mac, Static};
 pub use lan::{Lan, Views, Virtual};
@@ -36,6 +38,8 @@ pub struct Config {
     /// The addresses names are mapped to.
     #[serde(rename = "virtual")]
     pub vip: Virtual,
+    /// The time.
+    pub clock: Clock,
     /// The page that configures the box.
     pub console: Console,
     /// Who the processes are.
@@ -137,6 +141,7 @@ impl Config {
             return Err(("wan", "interface", "is the same as lan.interface"));
         }
         self.wan.check(self.lan.port)?;
+        self.clock.check()?;
         self.users.check()?;
         self.paths.check()?;
         self.limits.check()

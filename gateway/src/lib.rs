@@ -7,6 +7,7 @@
 //! router is reached over the frames of `ramson_ipc` only.
 
 pub mod channel;
+pub mod clock;
 pub mod config;
 pub mod console;
 pub mod counters;

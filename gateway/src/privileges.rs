@@ -22,28 +22,25 @@ const SUPERVISOR: [Capability; 8] = [
 ];
 
 /// Gives up, for this process and its children, every capability but those in `SUPERVISOR` and what
-/// set-user-id programs could bring. Must run before any thread is started.
+/// set-user-id programs could bring. The right to set the clock stays where that is its business.
+/// Must run before any thread is started.
 ///
 /// # Errors
 /// In words, when the kernel refuses.
-pub fn restrict_supervisor() -> Result<(), String> {
+pub fn restrict_supervisor(clock: bool) -> Result<(), String> {
+    let time = clock.then_some(Capability::CAP_SYS_TIME);
+    let kept: Vec<_> = SUPERVISOR.into_iter().chain(time).collect();
     let text = |what: &str, e: &dyn std::fmt::Display| format!("{what}: {e}");
     prctl::set_no_new_privs().map_err(|e| text("no_new_privs", &e))?;
     let bounding = caps::read(None, CapSet::Bounding).map_err(|e| text("bounding set", &e))?;
-    let mut extra: Vec<_> = bounding
-        .into_iter()
-        .filter(|c| !SUPERVISOR.contains(c))
-        .collect();
+    let mut extra: Vec<_> = bounding.into_iter().filter(|c| !kept.contains(c)).collect();
     extra.sort_unstable_by_key(Capability::index);
     for capability in extra {
         caps::drop(None, CapSet::Bounding, capability).map_err(|e| text("bounding set", &e))?;
     }
     caps::clear(None, CapSet::Inheritable).map_err(|e| text("inheritable set", &e))?;
     let held = caps::read(None, CapSet::Permitted).map_err(|e| text("permitted set", &e))?;
-    let keep = SUPERVISOR
-        .into_iter()
-        .filter(|c| held.contains(c))
-        .collect();
+    let keep = kept.into_iter().filter(|c| held.contains(c)).collect();
     caps::set(None, CapSet::Effective, &keep).map_err(|e| text("effective set", &e))?;
     caps::set(None, CapSet::Permitted, &keep).map_err(|e| text("permitted set", &e))
 }

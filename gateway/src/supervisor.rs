@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod child;
+pub mod clock;
 pub mod command;
 pub mod console;
 pub mod directory;
@@ -22,12 +23,14 @@ pub mod uplink;
 pub mod wan;
 
 use crate::channel::Question;
-use crate::config::{Config, WanMode};
+use crate::config::{Config, User, WanMode};
 use crate::handover::Secrets;
 use admin::{Admin, Request};
 use child::Child;
+use clock::{Changed, Clock, Hand};
 use console::Console;
 use router::{Router, RouterChild};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,6 +49,8 @@ pub struct Options {
     pub gatewayd: PathBuf,
     /// The router to run as its user, unless something else runs it.
     pub router: Option<Router>,
+    /// The clock that is kept, where one is.
+    pub clock: Hand,
     /// Whether to take rules, routes and settings away at the end (tests).
     pub remove_rules_on_exit: bool,
 }
@@ -56,6 +61,8 @@ struct Supervisor {
     secrets: Secrets,
     router: RouterChild,
     uids: rules::Uids,
+    /// Time servers, as the rules know them.
+    times: Vec<IpAddr>,
     /// As the rules know it.
     wan: WanAddresses,
     /// Number of the LAN interface the sockets are bound to.
@@ -81,25 +88,17 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     let secrets = state::load_or_make(&config.paths.state_dir).map_err(|e| lock_down(&e))?;
     let mut config = config.completed(&secrets);
     config.lan.address = moving::remembered(&config).map_err(|e| lock_down(&e))?;
-    let wan_user = match config.wan.mode {
-        WanMode::Dhcp => {
-            let user = config.users.wan.resolve();
-            Some(user.map_err(|e| lock_down(&format!("users.wan: {e}")))?)
-        }
-        _ => None,
-    };
-    let console_user = match config.console.enabled {
-        true => {
-            let user = config.users.console.resolve();
-            Some(user.map_err(|e| lock_down(&format!("users.console: {e}")))?)
-        }
-        false => None,
-    };
+    let users = &config.users;
+    let wan_user = user("wan", &users.wan, config.wan.mode == WanMode::Dhcp)?;
+    let console_user = user("console", &users.console, config.console.enabled)?;
+    let clock_user = user("clock", &users.clock, config.clock.enabled)?;
     let beside = |name| options.gatewayd.with_file_name(name);
     let programs = (beside("console"), options.config_path.clone());
     let console = Console::new(&config, programs, console_user, gateway);
+    let clock = Clock::new(&config, beside("clock"), clock_user, options.clock.clone());
+    let mut clock = clock.map_err(|e| lock_down(&e))?;
     let client = beside("wan-dhcp");
-    let mut uplink = Uplink::new(&config, client, wan_user);
+    let uplink = Uplink::new(&config, client, wan_user);
     let mut this = Supervisor {
         router: RouterChild::new(options.router.clone(), router_user),
         config,
@@ -108,23 +107,36 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         uids: rules::Uids {
             router: router_user.0,
             dhcp: wan_user.map(|(uid, _)| uid),
+            clock: clock_user.map(|(uid, _)| uid),
         },
+        times: Vec::new(),
         wan: WanAddresses::default(),
         lan_index: 0,
         corrected: 0,
         reloads: 0,
         both_ports: 0,
     };
+    this.times = this.time_servers(&uplink);
     if let Err(e) = this.seal() {
         return Err(lock_down(&e));
     }
     let mut admin = Admin::bind(&this.config.paths.admin_sock)?;
     let mut child = Child::new(&this.options, gateway);
-    let mut console = console?;
-    let ended = this
-        .serve(&mut admin, &mut child, &mut uplink, &mut console)
-        .await;
+    let console = console?;
+    clock.set_servers(this.times.clone()).await;
+    let mut others = Others {
+        uplink,
+        console,
+        clock,
+    };
+    let ended = this.serve(&mut admin, &mut child, &mut others).await;
+    let Others {
+        mut uplink,
+        mut console,
+        mut clock,
+    } = others;
     console.stop();
+    clock.stop();
     child.stop().await;
     this.router.stop().await;
     uplink.stop();
@@ -134,6 +146,24 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         this.unseal();
     }
     ended
+}
+
+/// The processes besides `gatewayd` and the router.
+struct Others {
+    uplink: Uplink,
+    console: Console,
+    clock: Clock,
+}
+
+/// Uid and gid of a user, where one is needed.
+fn user(role: &str, user: &User, needed: bool) -> Result<Option<(u32, u32)>, String> {
+    if !needed {
+        return Ok(None);
+    }
+    let resolved = user.resolve();
+    resolved
+        .map(Some)
+        .map_err(|e| lock_down(&format!("users.{role}: {e}")))
 }
 
 /// Refuses everything; the error's text, with what went wrong on the way.
@@ -164,7 +194,13 @@ impl Supervisor {
     fn load_rules(&mut self) -> Result<(), String> {
         let name = &self.config.wan.interface;
         let wan = wan::read(&self.config)?.ok_or(format!("interface {name} does not exist"))?;
-        let text = rules::generate(&self.config, &self.secrets.prefix6, self.uids, &wan);
+        let text = rules::generate(
+            &self.config,
+            &self.secrets.prefix6,
+            self.uids,
+            &wan,
+            &self.times,
+        );
         command::nft(&text)?;
         if command::nft(rules::BRIDGE).is_err() {
             // A kernel without bridge rules can only be told, not sealed, there.
@@ -193,8 +229,7 @@ impl Supervisor {
         &mut self,
         admin: &mut Admin,
         child: &mut Child,
-        uplink: &mut Uplink,
-        console: &mut Console,
+        others: &mut Others,
     ) -> Result<(), String> {
         let listen = |kind| signal(kind).map_err(|e| format!("signals: {e}"));
         let mut terminate = listen(SignalKind::terminate())?;
@@ -205,7 +240,8 @@ impl Supervisor {
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let pause = child.tend(&self.config, &self.secrets);
-            let pause = pause.min(self.router.tend());
+            let pause = pause.min(self.router.tend(others.clock.is_known()));
+            let pause = pause.min(others.clock.tend());
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
@@ -213,15 +249,23 @@ impl Supervisor {
                 _ = died.recv() => {}
                 _ = watch.tick() => self.watch(child).await?,
                 () = tokio::time::sleep(pause) => {}
-                event = uplink.next() => self.uplink(event, child, uplink).await?,
+                event = others.uplink.next() => {
+                    self.uplink(event, child, &mut others.uplink).await?;
+                    others.clock.set_servers(self.times.clone()).await;
+                }
+                report = others.clock.next() => {
+                    let changed = others.clock.hear(report);
+                    self.clock_changed(changed).await;
+                }
                 asked = admin.next() => {
-                    let text = self.answer(asked.request, child, uplink, console).await;
+                    let text = self.answer(asked.request, child, others).await;
                     asked.reply(text.as_ref().map_or("reload: failed\n", String::as_str)).await;
                     text?;
                 }
-                request = console.next(&self.config) => {
-                    let text = self.answer(request, child, uplink, console).await;
-                    console.answer(text.as_ref().map_or("reload: failed\n", String::as_str)).await;
+                request = others.console.next(&self.config) => {
+                    let text = self.answer(request, child, others).await;
+                    let said = text.as_ref().map_or("reload: failed\n", String::as_str);
+                    others.console.answer(said).await;
                     text?;
                 }
             }
@@ -236,11 +280,20 @@ impl Supervisor {
         &mut self,
         request: Request,
         child: &mut Child,
-        uplink: &Uplink,
-        console: &mut Console,
+        others: &mut Others,
     ) -> Result<String, String> {
+        let console = &mut others.console;
         Ok(match request {
-            Request::Status => self.status(child, uplink).await + &console.status(),
+            Request::Status => {
+                let (own, clock) = (console.status(), others.clock.status());
+                self.status(child, &others.uplink).await + &own + &clock
+            }
+            Request::Clock => others.clock.status(),
+            Request::ClockSet(secs) => {
+                let (changed, text) = others.clock.set_by_hand(secs);
+                self.clock_changed(changed).await;
+                text
+            }
             Request::Devices => child.ask(Question::Devices).await,
             Request::NewIdentity(of) => child.ask(Question::NewIdentity(of)).await,
             Request::PasswordCode => console.code(&self.config),
@@ -250,6 +303,33 @@ impl Supervisor {
                 "reload: ok\n".to_owned()
             }
         })
+    }
+
+    /// Who may be asked for the time: whom the settings name, then whom the WAN's network does.
+    fn time_servers(&self, uplink: &Uplink) -> Vec<IpAddr> {
+        let settings = &self.config.clock;
+        let mut all = settings.servers.clone();
+        if settings.dhcp_servers {
+            all.extend(uplink.times());
+        }
+        let ours = |a: &IpAddr| match a {
+            IpAddr::V4(v4) => {
+                self.config.lan.address.contains(v4) || self.config.vip.v4.contains(v4)
+            }
+            IpAddr::V6(_) => false,
+        };
+        all.retain(|a| self.uids.clock.is_some() && !ours(a));
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|a| seen.insert(*a));
+        all.truncate(crate::clock::machine::SERVERS_MAX);
+        all
+    }
+
+    /// The clock has been set.
+    async fn clock_changed(&mut self, changed: Changed) {
+        if changed.router {
+            self.router.begin_anew().await;
+        }
     }
 
     /// Sets all again. Where the LAN has moved, `gatewayd` has to begin anew.
@@ -289,6 +369,7 @@ impl Supervisor {
             eprintln!("supervisor: the WAN's address: {e}");
             uplink.refuse().await;
         }
+        self.times = self.time_servers(uplink);
         self.reload(child).await
     }
 

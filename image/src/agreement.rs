@@ -132,7 +132,7 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 /// Users and the port, which the two configurations have to agree on.
 fn judge_configs(gateway: &str, router: &str, users: &[User]) -> Vec<String> {
     let mut found = Vec::new();
-    for role in ["router", "gateway", "wan", "console"] {
+    for role in ["router", "gateway", "wan", "console", "clock"] {
         let name = value(gateway, role).unwrap_or_default();
         if !users.iter().any(|user| user.name == name) {
             found.push(format!(

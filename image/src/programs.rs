@@ -13,6 +13,7 @@ pub const PROGRAMS: &[&str] = &[
     "gatewayd",
     "supervisor",
     "wan-dhcp",
+    "clock",
     "console",
     "ramson",
 ];
@@ -37,6 +38,10 @@ pub fn build(arch: Arch) -> Outcome<PathBuf> {
     command.args(["-p", "ramson-router", "-p", "ramson-gateway"]);
     command.current_dir(places::repository());
     command.env("CARGO_TARGET_DIR", places::target());
+    // Before then it is not: the same for the same sources.
+    if let Some(made) = last_change() {
+        command.env("SOURCE_DATE_EPOCH", made);
+    }
     if !arch.is_host() {
         let key = triple.replace('-', "_");
         let linker = format!("CARGO_TARGET_{}_LINKER", key.to_uppercase());
@@ -48,6 +53,15 @@ pub fn build(arch: Arch) -> Outcome<PathBuf> {
         return Err(format!("the programs do not build for {triple}"));
     }
     Ok(places::target().join(triple).join("release"))
+}
+
+/// When the sources were changed last, seconds since 1970; `None` outside of a repository.
+fn last_change() -> Option<String> {
+    let mut git = Command::new("git");
+    git.args(["log", "-1", "--format=%ct"])
+        .current_dir(places::repository());
+    let secs = output(&mut git).ok()?.trim().to_owned();
+    secs.parse::<u64>().ok().map(|secs| secs.to_string())
 }
 
 /// The standard library for a target, where it is missing.

@@ -1,6 +1,7 @@
 //! `ramson ctl`: how the box is, and the few things that are done to it while it runs.
 
 use ramson_gateway::channel::ShortId;
+use ramson_gateway::clock::date;
 use ramson_gateway::config::Config;
 use ramson_gateway::ctl::{self, Sockets};
 use ramson_ipc::control::RESEED_MAX;
@@ -17,6 +18,8 @@ usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
                            destination; those that are open keep theirs
   password-code            a code with which a new password of the box's page can be set
   reseed FILE              give the router a reseed file (su3); its signature is verified
+  clock                    what time it is here, and who says so
+  clock set DATE TIME      set it, in UTC: clock set 2026-11-26 20:05:11
   reload                   set rules, routes and kernel settings again
 
   --config FILE            the gateway's, for its socket; default /etc/ramson/gateway.toml, and
@@ -67,7 +70,14 @@ fn arguments() -> Result<Option<Arguments>, String> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let command = match words.as_slice() {
         ["status"] => Command::Status,
-        [word @ ("devices" | "reload" | "password-code")] => Command::Ask((*word).to_owned()),
+        ["clock", "set", when @ ..] => {
+            let secs = date::parse(&when.join(" "));
+            let secs = secs.ok_or("clock set needs a date and a time: 2026-11-26 20:05:11")?;
+            Command::Ask(format!("clock-set {secs}"))
+        }
+        [word @ ("devices" | "reload" | "password-code" | "clock")] => {
+            Command::Ask((*word).to_owned())
+        }
         ["new-identity", "all"] => Command::Ask("new-identity all".into()),
         ["new-identity", id] => {
             let id: ShortId = id.parse().map_err(|e| format!("{id} {e}"))?;

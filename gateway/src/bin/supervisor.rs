@@ -2,6 +2,7 @@
 
 use ramson_gateway::config::Config;
 use ramson_gateway::privileges;
+use ramson_gateway::supervisor::clock::Hand;
 use ramson_gateway::supervisor::router::Router;
 use ramson_gateway::supervisor::{self, Options};
 use std::path::PathBuf;
@@ -9,13 +10,15 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: supervisor [--config FILE] [--gatewayd PROGRAM] [--remove-rules-on-exit]
-                  [--router PROGRAM --router-config FILE]
+                  [--clock-file FILE] [--router PROGRAM --router-config FILE]
        supervisor --check-config [--config FILE]
 
   --config FILE           default /etc/ramson/gateway.toml
   --gatewayd PROGRAM      default: gatewayd beside this program
   --router PROGRAM        the router, to be run as its user; without it something else runs it
   --router-config FILE    default /etc/ramson/routerd.toml
+  --clock-file FILE       keep a clock of its own, which differs from the machine's by what the file
+                          says, instead of the machine's
   --remove-rules-on-exit  leave no rules behind; without it the box stays sealed
   --check-config          say whether the file is good, do nothing else";
 
@@ -30,6 +33,7 @@ fn arguments() -> Result<Arguments, String> {
         config_path: "/etc/ramson/gateway.toml".into(),
         gatewayd: beside.unwrap_or_else(|_| "gatewayd".into()),
         router: None,
+        clock: Hand::Machine,
         remove_rules_on_exit: false,
     };
     let (mut router, mut router_config) = (None, None);
@@ -43,6 +47,7 @@ fn arguments() -> Result<Arguments, String> {
         match arg.to_str() {
             Some("--config") => options.config_path = path()?,
             Some("--gatewayd") => options.gatewayd = path()?,
+            Some("--clock-file") => options.clock = Hand::File(path()?),
             Some("--router") => router = Some(path()?),
             Some("--router-config") => router_config = Some(path()?),
             Some("--remove-rules-on-exit") => options.remove_rules_on_exit = true,
@@ -81,7 +86,7 @@ fn run() -> Result<(), String> {
     if !nix::unistd::Uid::effective().is_root() {
         return Err("needs root".into());
     }
-    privileges::restrict_supervisor()?;
+    privileges::restrict_supervisor(config.clock.enabled)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

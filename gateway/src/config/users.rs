@@ -15,6 +15,8 @@ pub struct Users {
     pub wan: User,
     /// Who the console runs as; needed where there is one.
     pub console: User,
+    /// Who the client of time servers runs as; needed where the clock is kept here.
+    pub clock: User,
 }
 
 impl Default for Users {
@@ -24,6 +26,7 @@ impl Default for Users {
             gateway: User::Name("ramson-gw".into()),
             wan: User::Name("ramson-wan".into()),
             console: User::Name("ramson-www".into()),
+            clock: User::Name("ramson-ntp".into()),
         }
     }
 }
@@ -67,6 +70,7 @@ impl Users {
             ("gateway", &self.gateway),
             ("wan", &self.wan),
             ("console", &self.console),
+            ("clock", &self.clock),
         ] {
             if [User::Id(0), User::Name("root".into())].contains(user) {
                 return Err(("users", key, "cannot be root"));
@@ -87,6 +91,9 @@ impl Users {
         }
         if [&self.router, &self.gateway, &self.wan].contains(&&self.console) {
             return Err(("users", "console", "must differ from the other users"));
+        }
+        if [&self.router, &self.gateway, &self.wan, &self.console].contains(&&self.clock) {
+            return Err(("users", "clock", "must differ from the other users"));
         }
         Ok(())
     }

@@ -69,6 +69,7 @@ const ROUTES: &[Route] = &[
     route("/devices", Some(devices), None, false),
     route("/devices/new-identity", None, Some(new_identity), false),
     route("/reseed", Some(reseed_form), Some(reseed), false),
+    route("/clock", Some(clock), Some(set_clock), false),
     route("/password", Some(password), Some(change_password), false),
     route("/reload", None, Some(reload), false),
 ];
@@ -294,6 +295,22 @@ fn reseed(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply 
     match others.reseed(file) {
         Ok(said) => views::message(200, "The router has read the file", said.trim(), visit),
         Err(why) => views::message(422, "The file cannot be used", why.trim(), visit),
+    }
+}
+
+fn clock(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    views::clock::page(&others.supervisor("clock"), visit)
+}
+
+fn set_clock(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    let form = &visit.form;
+    let Some(secs) = views::clock::moment(form.get("time"), form.get("zone")) else {
+        return views::message(422, "The clock", "That is no date with a time.", visit);
+    };
+    let said = others.supervisor(&format!("clock-set {secs}"));
+    match said.strip_prefix("error: ") {
+        Some(why) => views::message(422, "The clock is not set", why.trim(), visit),
+        None => Reply::go("/clock?done"),
     }
 }
 

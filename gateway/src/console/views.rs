@@ -1,5 +1,6 @@
 //! The pages. Each is a form or a list and says what it does; none needs a script.
 
+pub mod clock;
 pub mod devices;
 pub mod router;
 
@@ -17,6 +18,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/router", "Router"),
     ("/devices", "Devices"),
     ("/reseed", "Reseed"),
+    ("/clock", "Clock"),
     ("/password", "Password"),
 ];
 
@@ -126,6 +128,12 @@ pub fn home(
     } else if open {
         body.push_str("<p><a href=\"/setup\">Set a new password with the code</a></p>");
     }
+    if clock::waits(status) {
+        body.push_str(
+            "<p><span class=\"badge bad\">Clock</span> This box does not know what time it is, and \
+             without that its router cannot start. <a href=\"/clock\">Set the clock</a></p>",
+        );
+    }
     body.push_str(&web::home(facts, state));
     if visit.session.is_none() {
         if !first {
@@ -138,6 +146,7 @@ pub fn home(
         ("lan address", "Its address"),
         ("lan", "This network"),
         ("wan", "The Internet"),
+        ("clock", "Its clock"),
         ("devices", "Devices seen lately"),
         ("leases", "Addresses given out"),
         ("streams opened", "Connections opened"),

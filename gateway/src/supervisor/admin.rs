@@ -30,6 +30,10 @@ pub enum Request {
     NewIdentity(Option<ShortId>),
     /// The console has a password: the time in which one can be set without another is over.
     PasswordSet,
+    /// What time it is, and who says so.
+    Clock,
+    /// What time it is, seconds since 1970.
+    ClockSet(i64),
     /// A code with which a new password of the console can be set.
     PasswordCode,
 }
@@ -156,10 +160,12 @@ impl Request {
             "password-code" => Some(Self::PasswordCode),
             "password-set" => Some(Self::PasswordSet),
             "new-identity all" => Some(Self::NewIdentity(None)),
-            line => {
-                let id = line.strip_prefix("new-identity ")?.parse().ok()?;
-                Some(Self::NewIdentity(Some(id)))
-            }
+            "clock" => Some(Self::Clock),
+            line => match line.split_once(' ')? {
+                ("new-identity", id) => Some(Self::NewIdentity(Some(id.parse().ok()?))),
+                ("clock-set", secs) => Some(Self::ClockSet(secs.parse().ok()?)),
+                _ => None,
+            },
         }
     }
 }

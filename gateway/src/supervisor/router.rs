@@ -45,7 +45,8 @@ impl RouterChild {
 
     /// Looks after the process: notices its death, starts it when due. How long to wait before
     /// the next look, unless a signal comes.
-    pub fn tend(&mut self) -> Duration {
+    /// It is not started while it may not be.
+    pub fn tend(&mut self, may: bool) -> Duration {
         let Some(router) = &self.router else {
             return IDLE;
         };
@@ -57,6 +58,9 @@ impl RouterChild {
             }
             self.process = None;
             self.pace.ended();
+        }
+        if !may {
+            return IDLE;
         }
         let left = self.pace.left();
         if !left.is_zero() {
@@ -73,6 +77,12 @@ impl RouterChild {
                 self.pace.failed()
             }
         }
+    }
+
+    /// Ends it, so that the next one begins at once.
+    pub async fn begin_anew(&mut self) {
+        self.stop().await;
+        self.pace.at_once();
     }
 
     /// Ends the process and waits for it.

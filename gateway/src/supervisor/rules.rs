@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::supervisor::wan::WanAddresses;
 use ipnet::Ipv6Net;
 use std::fmt::Write;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Mark of packets that belong to transparent sockets; routed to the box itself.
 pub const MARK: u32 = 1;
@@ -72,12 +72,21 @@ pub struct Uids {
     pub router: u32,
     /// The DHCP client: its questions. Where the WAN is not configured by DHCP there is none.
     pub dhcp: Option<u32>,
+    /// The client of time servers: its questions to these. Where the clock is not kept here there
+    /// is none.
+    pub clock: Option<u32>,
 }
 
 /// The rules. `prefix6` is the virtual /48.
 #[must_use]
-pub fn generate(config: &Config, prefix6: &[u8; 6], uids: Uids, wan: &WanAddresses) -> String {
-    let names = Names::new(config, prefix6, uids, wan);
+pub fn generate(
+    config: &Config,
+    prefix6: &[u8; 6],
+    uids: Uids,
+    wan: &WanAddresses,
+    times: &[IpAddr],
+) -> String {
+    let names = Names::new(config, prefix6, uids, wan, times);
     let mut out = String::from(
         "table inet ramson {}\ndelete table inet ramson\n\
          table netdev ramson {}\ndelete table netdev ramson\ntable inet ramson {\n",
@@ -179,12 +188,20 @@ struct Names {
     port: u16,
     router_port: u16,
     uids: Uids,
+    /// Time servers that may be asked.
+    times: Vec<IpAddr>,
     /// MACs of the LAN's and of the WAN's port.
     ports: [Option<String>; 2],
 }
 
 impl Names {
-    fn new(config: &Config, prefix6: &[u8; 6], uids: Uids, wan: &WanAddresses) -> Self {
+    fn new(
+        config: &Config,
+        prefix6: &[u8; 6],
+        uids: Uids,
+        wan: &WanAddresses,
+        times: &[IpAddr],
+    ) -> Self {
         let lan = config.lan.address;
         let mut octets = [0; 16];
         octets[..6].copy_from_slice(prefix6);
@@ -204,6 +221,7 @@ impl Names {
             port: config.lan.port,
             router_port: config.wan.router_port,
             uids,
+            times: times.to_vec(),
             ports: wan.ports.map(|mac| mac.map(mac_text)),
         }
     }

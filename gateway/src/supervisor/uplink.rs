@@ -16,7 +16,7 @@ use nix::sys::socket::{
 use nix::unistd::{Uid, setfsuid};
 use std::ffi::OsString;
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -129,6 +129,16 @@ impl Uplink {
         Ok(())
     }
 
+    /// Who the WAN's network says can be asked for the time.
+    #[must_use]
+    pub fn times(&self) -> Vec<IpAddr> {
+        let times = self.lease.iter().flat_map(|lease| lease.times);
+        times
+            .filter(|a| !a.is_unspecified())
+            .map(IpAddr::V4)
+            .collect()
+    }
+
     /// Ends the client; what it brought stays until it ends by itself.
     pub fn stop(&mut self) {
         if let Some((mut process, channel)) = self.running.take() {
@@ -186,6 +196,7 @@ fn lines(wan: &str, old: Option<Lease>, new: Option<Lease>) -> Vec<String> {
         router,
         mtu,
         secs,
+        ..
     }) = new
     {
         let broadcast = address.broadcast();
@@ -279,6 +290,7 @@ mod tests {
             router: "192.0.2.1".parse().unwrap(),
             mtu: Some(1492),
             secs: 600,
+            times: [Ipv4Addr::UNSPECIFIED; 3],
         }
     }
 

@@ -4,16 +4,38 @@ use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
 /// First bytes of a message: a name and a version.
-const MAGIC: [u8; 4] = *b"RGW1";
+const MAGIC: [u8; 4] = *b"RGW2";
 
 /// Length of a message.
-pub const LEN: usize = 20;
+pub const LEN: usize = HEAD + 4 * TIMES;
+
+/// Bytes of it before the time servers.
+const HEAD: usize = 20;
+
+/// Time servers of a lease that are passed on.
+pub const TIMES: usize = 3;
 
 /// Prefix lengths that an uplink can have.
 const PREFIXES: std::ops::RangeInclusive<u8> = 8..=30;
 
+/// In place of a time server.
+const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
 /// Packet sizes that a link can have, bytes (RFC 791: every host takes 576).
 const MTUS: std::ops::RangeInclusive<u16> = 576..=9000;
+
+fn is_host(a: Ipv4Addr) -> bool {
+    let odd = a.is_loopback() || a.is_multicast() || a.is_link_local();
+    !odd && !matches!(a.octets()[0], 0 | 240..=255)
+}
+
+fn times_of(bytes: &[u8]) -> [Ipv4Addr; TIMES] {
+    let mut found = [NOBODY; TIMES];
+    for (place, octets) in found.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *place = Ipv4Addr::from(*octets);
+    }
+    found
+}
 
 /// An address of the WAN with its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +48,8 @@ pub struct Lease {
     pub mtu: Option<u16>,
     /// Seconds that the address is good for.
     pub secs: u32,
+    /// Who can be asked for the time; places that are not used have 0.0.0.0.
+    pub times: [Ipv4Addr; TIMES],
 }
 
 impl Lease {
@@ -38,11 +62,7 @@ impl Lease {
         if !PREFIXES.contains(&net.prefix_len()) {
             return Err("the prefix length is not of 8 to 30");
         }
-        let host = |a: Ipv4Addr| {
-            let odd = a.is_loopback() || a.is_multicast() || a.is_link_local();
-            let edge = a == net.network() || a == net.broadcast();
-            !odd && !edge && !matches!(a.octets()[0], 0 | 240..=255)
-        };
+        let host = |a: Ipv4Addr| is_host(a) && a != net.network() && a != net.broadcast();
         if !host(net.addr()) {
             return Err("the address is none of a host");
         }
@@ -54,6 +74,7 @@ impl Lease {
         }
         Ok(Self {
             mtu: self.mtu.filter(|mtu| MTUS.contains(mtu)),
+            times: self.times.map(|a| if is_host(a) { a } else { NOBODY }),
             ..self
         })
     }
@@ -68,6 +89,7 @@ impl Lease {
             bytes.extend(lease.address.addr().octets());
             bytes.extend(lease.router.octets());
             bytes.extend(lease.secs.to_be_bytes());
+            bytes.extend(lease.times.iter().flat_map(Ipv4Addr::octets));
             bytes
         });
         for (to, from) in out.iter_mut().zip(MAGIC.iter().chain(&bytes)) {
@@ -81,28 +103,9 @@ impl Lease {
     /// # Errors
     /// What is wrong with it: whoever sent it is not our client.
     pub fn decode(bytes: &[u8; LEN]) -> Result<Option<Self>, &'static str> {
-        let [
-            m0,
-            m1,
-            m2,
-            m3,
-            kind,
-            prefix,
-            u0,
-            u1,
-            a,
-            b,
-            c,
-            d,
-            r0,
-            r1,
-            r2,
-            r3,
-            s0,
-            s1,
-            s2,
-            s3,
-        ] = *bytes;
+        let (head, times) = bytes.split_first_chunk::<HEAD>().ok_or("is too short")?;
+        let [m0, m1, m2, m3, kind, prefix, u0, u1, rest @ ..] = *head;
+        let [a, b, c, d, r0, r1, r2, r3, s0, s1, s2, s3] = rest;
         if [m0, m1, m2, m3] != MAGIC {
             return Err("is no message of the DHCP client");
         }
@@ -117,6 +120,7 @@ impl Lease {
             router: [r0, r1, r2, r3].into(),
             mtu: (mtu != 0).then_some(mtu),
             secs: u32::from_be_bytes([s0, s1, s2, s3]),
+            times: times_of(times),
         };
         lease.check().map(Some)
     }
@@ -132,6 +136,7 @@ mod tests {
             router: router.parse().unwrap(),
             mtu: Some(1492),
             secs: 3600,
+            times: ["192.0.2.9", "198.51.100.7", "0.0.0.0"].map(|a| a.parse().unwrap()),
         }
     }
 
@@ -169,6 +174,10 @@ mod tests {
             ..lease("192.0.2.7/24", "192.0.2.1")
         };
         assert_eq!(odd.check().unwrap().mtu, None);
+        // A server that cannot be one is left out.
+        let mut times = odd;
+        times.times[0] = Ipv4Addr::LOCALHOST;
+        assert_eq!(times.check().unwrap().times[..2], [NOBODY, odd.times[1]]);
         assert!(Lease { secs: 3, ..odd }.check().is_err());
     }
 }

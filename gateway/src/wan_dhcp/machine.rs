@@ -1,6 +1,6 @@
 //! The client as a state machine: messages and time in, messages and leases out.
 
-use super::lease::Lease;
+use super::lease::{Lease, TIMES};
 use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -271,11 +271,18 @@ fn lease(message: &Message, address: Ipv4Addr) -> Option<Lease> {
         Some(DhcpOption::InterfaceMtu(mtu)) => Some(*mtu),
         _ => None,
     };
+    let mut times = [Ipv4Addr::UNSPECIFIED; TIMES];
+    if let Some(DhcpOption::NtpServers(servers)) = options.get(OptionCode::NtpServers) {
+        for (place, server) in times.iter_mut().zip(servers) {
+            *place = *server;
+        }
+    }
     Some(Lease {
         address: Ipv4Net::with_netmask(address, *mask).ok()?,
         router: *routers.first()?,
         mtu,
         secs: (*secs).min(SECS_MAX),
+        times,
     })
 }
 

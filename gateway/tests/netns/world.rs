@@ -22,6 +22,7 @@ pub const ROUTER: u32 = 64_101;
 pub const GATEWAY: u32 = 64_102;
 pub const WAN_DHCP: u32 = 64_103;
 pub const CONSOLE: u32 = 64_104;
+pub const CLOCK: u32 = 64_105;
 
 const WAN_MAC: &str = "02:00:00:00:02:02";
 
@@ -50,6 +51,10 @@ pub struct World {
     pub wan_mode: &'static str,
     /// Whether there is a page that configures the box.
     pub console: bool,
+    /// Lines of `[clock]`.
+    pub clock: String,
+    /// Further arguments of the supervisor.
+    pub arguments: Vec<String>,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -68,6 +73,8 @@ impl World {
             remove_rules: true,
             wan_mode: "external",
             console: false,
+            clock: String::new(),
+            arguments: Vec::new(),
         };
         for side in ["lan", "gw", "wan"] {
             ip(&format!("netns add {}", world.ns(side)));
@@ -130,12 +137,12 @@ impl World {
         let text = format!(
             "[lan]\n{address6}\n[wan]\ninterface = \"{wan}\"\nmode = \"{}\"\n\
              [users]\nrouter = {ROUTER}\ngateway = {GATEWAY}\nwan = {WAN_DHCP}\n\
-             console = {CONSOLE}\n[console]\nenabled = {}\n[paths]\n\
+             console = {CONSOLE}\nclock = {CLOCK}\n[clock]\n{}\n[console]\nenabled = {}\n[paths]\n\
              console_sock = \"{dir}/page/console.sock\"\n\
              state_dir = \"{dir}/state\"\nstream_sock = \"{dir}/stream.sock\"\n\
              control_sock = \"{dir}/control.sock\"\n\
              admin_sock = \"{dir}/admin.sock\"\n",
-            self.wan_mode, self.console
+            self.wan_mode, self.clock, self.console
         );
         let config = self.dir.join("gateway.toml");
         fs::write(&config, text).unwrap();
@@ -146,6 +153,8 @@ impl World {
         fs::copy(env!("CARGO_BIN_EXE_wan-dhcp"), client).unwrap();
         let console = self.dir.join("console");
         fs::copy(env!("CARGO_BIN_EXE_console"), &console).unwrap();
+        let clock = self.dir.join("clock");
+        fs::copy(env!("CARGO_BIN_EXE_clock"), clock).unwrap();
         let mut command = Command::new("ip");
         command.args([
             "netns",
@@ -158,6 +167,7 @@ impl World {
             .arg(config)
             .arg("--gatewayd")
             .arg(gatewayd);
+        command.args(&self.arguments);
         if self.remove_rules {
             command.arg("--remove-rules-on-exit");
         }

@@ -65,11 +65,11 @@ fn what_is_missing_is_named() {
 fn configurations_that_disagree_are_named() {
     let users = tables::users(
         "i2p 1 i2p 1 * - - - a\ngw 2 gw 2 * - - - b\n\
-                 wan 3 wan 3 * - - - c\nwww 4 www 4 * - - - d\n",
+                 wan 3 wan 3 * - - - c\nwww 4 www 4 * - - - d\nntp 5 ntp 5 * - - - e\n",
     );
     let users = users.unwrap();
     let gateway = "[users]\nrouter = \"i2p\"\ngateway = \"gw\"\nwan = \"wan\"\n\
-                   console = \"www\"\n";
+                   console = \"www\"\nclock = \"ntp\"\n";
     let router = "[network]\nport = 9999\n[sockets]\nuids = [2]\nadmins = [4]\n";
     assert!(judge_configs(gateway, router, &users).is_empty());
     assert_eq!(judge_configs(gateway, router, &users[1..]).len(), 1);

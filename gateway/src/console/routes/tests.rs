@@ -23,6 +23,8 @@ impl Others for Noted {
             "status" => "rules: loaded\nlan: not served, 192.168.1.1 gives out addresses there\n\
                          devices: 3\nlan packets dropped, odd: 7\nwan packets dropped, odd: 0\n"
                 .into(),
+            "clock" => "clock: not set, the router waits\n".into(),
+            line if line.starts_with("clock-set 9") => "error: no time here\n".into(),
             "new-identity 00000000" => "error: no device 00000000 was seen lately\n".into(),
             _ => format!("{}: ok\n", line.split(' ').next().unwrap()),
         }
@@ -312,6 +314,37 @@ fn a_visitor_sets_the_password_sees_devices_and_gives_one_a_new_identity() {
     let (out, ..) = ask(post("/logout", &with_token("")));
     assert!(header(&out, "Set-Cookie").contains("Max-Age=0"));
     assert_eq!(header(&ask(get("/devices")).0, "Location"), "/login");
+}
+
+#[test]
+fn a_visitor_sets_the_clock() {
+    let now = clock();
+    let mut others = Noted::default();
+    let (mut console, cookie, token) = logged_in(&mut others, now);
+    let mut ask = |mut asked: Asked| {
+        asked.cookie = Some(cookie.clone());
+        others.lines.clear();
+        let reply = console.answer(&mut others, &asked, now);
+        (reply, others.lines.clone())
+    };
+    let with_token = |rest: &str| format!("token={token}&{rest}");
+    let (clock, lines) = ask(get("/clock"));
+    assert!(clock.html.contains("type=\"datetime-local\"") && lines == ["clock"]);
+    let (set, lines) = ask(post(
+        "/clock",
+        &with_token("time=2026-11-26T21%3A05&zone=60"),
+    ));
+    assert_eq!(
+        (header(&set, "Location").as_str(), lines[0].as_str()),
+        ("/clock?done", "clock-set 1795723530")
+    );
+    let (odd, lines) = ask(post("/clock", &with_token("time=now&zone=0")));
+    assert!(odd.status == 422 && lines.is_empty());
+    let (early, _) = ask(post(
+        "/clock",
+        &with_token("time=1999-01-01T00%3A00&zone=0"),
+    ));
+    assert!(early.status == 422 && early.html.contains("no time here"));
 }
 
 #[test]

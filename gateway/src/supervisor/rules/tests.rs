@@ -3,6 +3,7 @@ use super::*;
 const UIDS: Uids = Uids {
     router: 1002,
     dhcp: None,
+    clock: None,
 };
 const PREFIX: [u8; 6] = [0xfc, 0x42, 0x42, 0x42, 0x42, 0x42];
 
@@ -22,15 +23,45 @@ fn rules_equal_the_golden_files() {
         v6: ["2001:db8:1::2/64".parse().unwrap()].into(),
         ports: [Some([2, 0, 0, 0, 0, 1]), Some([2, 0, 0, 0, 0, 2])],
     };
-    let both = generate(&Config::parse(text).unwrap(), &PREFIX, UIDS, &wan);
+    let both = generate(&Config::parse(text).unwrap(), &PREFIX, UIDS, &wan, &[]);
     check(
         "both",
         &both,
         include_str!("../../../tests/golden/both.nft"),
     );
-    let v4 = generate(&Config::default(), &PREFIX, UIDS, &WanAddresses::default());
+    let v4 = generate(
+        &Config::default(),
+        &PREFIX,
+        UIDS,
+        &WanAddresses::default(),
+        &[],
+    );
     check("v4", &v4, include_str!("../../../tests/golden/v4.nft"));
     assert!(!v4.contains("fc42"));
+}
+
+/// Only where the clock is kept, only its user, and only to those servers.
+#[test]
+fn time_servers_are_named_one_by_one() {
+    let servers = ["192.0.2.9", "2001:db8::9"].map(|a| a.parse().unwrap());
+    let of = |clock| {
+        let uids = Uids { clock, ..UIDS };
+        let wan = WanAddresses::default();
+        generate(&Config::default(), &PREFIX, uids, &wan, &servers)
+    };
+    assert!(!of(None).contains("dport 123"));
+    let text = of(Some(1005));
+    let lines: Vec<_> = text.lines().filter(|l| l.contains("dport 123")).collect();
+    assert_eq!(lines.len(), 2);
+    for (line, to) in lines
+        .iter()
+        .zip(["ip daddr 192.0.2.9", "ip6 daddr 2001:db8::9"])
+    {
+        assert!(
+            line.trim()
+                .starts_with(&format!("{to} meta skuid 1005 udp dport 123 limit"))
+        );
+    }
 }
 
 #[test]

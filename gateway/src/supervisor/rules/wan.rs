@@ -2,6 +2,10 @@
 
 use super::{Names, hook, own_frames};
 use crate::supervisor::wan::WanAddresses;
+use std::net::IpAddr;
+
+/// Questions for the time to one server: more than the client ever asks, and no more than that.
+const TIME: &str = "limit rate 20/hour burst 10 packets";
 
 pub(super) fn wan_in(names: &Names) -> Vec<String> {
     let (v4, net4) = (&names.virtual4, &names.net4);
@@ -65,6 +69,13 @@ pub(super) fn wan_out(names: &Names) -> Vec<String> {
              ip saddr set 0.0.0.0 accept"
         ));
         rules.push(format!("meta skuid {uid} udp sport 68 udp dport 67 accept"));
+    }
+    if let Some(uid) = names.uids.clock {
+        let ask = format!("meta skuid {uid} udp dport 123 {TIME} accept");
+        rules.extend(names.times.iter().map(|server| match server {
+            IpAddr::V4(v4) => format!("ip daddr {v4} {ask}"),
+            IpAddr::V6(v6) => format!("ip6 daddr {v6} {ask}"),
+        }));
     }
     rules.push("counter name out_other drop".into());
     rules
