@@ -11,6 +11,7 @@ mod lines;
 mod paths;
 mod users;
 mod wan;
+mod watchdog;
 
 pub use clock::Clock;
 pub use console::{Console, FirstPassword};
@@ -19,6 +20,7 @@ pub use lan::{Lan, Views, Virtual};
 pub use paths::{Limits, Paths};
 pub use users::{User, Users};
 pub use wan::{Wan, WanMode};
+pub use watchdog::Watchdog;
 
 use lines::{key_at, line_at, line_of};
 use serde::Deserialize;
@@ -40,6 +42,8 @@ pub struct Config {
     pub vip: Virtual,
     /// The time.
     pub clock: Clock,
+    /// What starts the machine anew when this hangs.
+    pub watchdog: Watchdog,
     /// The page that configures the box.
     pub console: Console,
     /// Who the processes are.
@@ -142,6 +146,7 @@ impl Config {
         }
         self.wan.check(self.lan.port)?;
         self.clock.check()?;
+        self.watchdog.check()?;
         self.users.check()?;
         self.paths.check()?;
         self.limits.check()

@@ -7,6 +7,7 @@ use crate::lan_service;
 use crate::saved::Places;
 use ipnet::Ipv6Net;
 use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
@@ -31,7 +32,7 @@ pub struct Sockets {
 }
 
 /// Made once and kept by the supervisor.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Secrets {
     /// The virtual IPv6 /48; not secret from clients, but random.
     pub prefix6: [u8; 6],
@@ -44,16 +45,20 @@ pub struct Secrets {
 impl Secrets {
     /// From 38 random bytes: the first becomes that of fc00::/8.
     #[must_use]
-    pub fn from_random(bytes: [u8; 38]) -> Self {
-        let mut secrets = Self::split(&bytes);
+    pub fn from_random(bytes: &[u8; 38]) -> Self {
+        let mut secrets = Self::split(bytes);
         secrets.prefix6[0] = 0xfc;
         secrets
     }
 
     /// The 38 bytes as kept in the state file.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        [&self.prefix6[..], &self.vip_key, &self.client_key].concat()
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(38);
+        for part in [&self.prefix6[..], &self.vip_key, &self.client_key] {
+            bytes.extend_from_slice(part);
+        }
+        Zeroizing::new(bytes)
     }
 
     /// From what [`Secrets::to_bytes`] gave; `None` when the prefix is not one of ours.
@@ -64,13 +69,13 @@ impl Secrets {
 
     /// What is derived for a purpose; tells nothing about the keys.
     #[must_use]
-    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let hash = Sha256::new()
             .chain_update(b"ramson gateway ")
             .chain_update(purpose)
             .chain_update(self.client_key)
             .chain_update(self.vip_key);
-        hash.finalize().into()
+        Zeroizing::new(hash.finalize().into())
     }
 
     /// The gateway's unique local address on the LAN where none is configured: host 1 of a random
@@ -121,7 +126,7 @@ pub fn send(
     places: &Places,
     secrets: &Secrets,
 ) -> io::Result<()> {
-    let bytes = [&MAGIC[..], &secrets.to_bytes()].concat();
+    let bytes = Zeroizing::new([&MAGIC[..], &secrets.to_bytes()].concat());
     let [s4, s6] = &sockets.streams;
     let [u4, u6] = &sockets.dns_udp;
     let [t4, t6] = &sockets.dns_tcp;
@@ -148,7 +153,10 @@ pub fn send(
 /// Something else came, or the other end is gone.
 pub fn receive(channel: impl AsFd) -> io::Result<Handed> {
     let (bytes, fds) = fds::receive::<LEN, FDS>(channel)?;
-    let secrets = bytes.strip_prefix(&MAGIC).and_then(|b| b.try_into().ok());
+    let bytes = Zeroizing::new(bytes);
+    let secrets = bytes
+        .strip_prefix(&MAGIC)
+        .and_then(|bytes| bytes.first_chunk());
     let secrets = secrets.and_then(Secrets::from_bytes);
     let secrets = secrets.ok_or(io::ErrorKind::InvalidData)?;
     let [s4, s6, u4, u6, t4, t6, d4, c4, d6, icmp6, run, flash] = fds;
@@ -188,7 +196,7 @@ mod tests {
                 icmp6: udp(),
             },
         };
-        let secrets = Secrets::from_random([7; 38]);
+        let secrets = Secrets::from_random(&[7; 38]);
         let root = || std::os::fd::OwnedFd::from(std::fs::File::open("/").unwrap());
         let places = Places {
             run: root(),

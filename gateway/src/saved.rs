@@ -74,7 +74,7 @@ impl Saved {
         let mut saved = Self {
             places,
             name,
-            cipher: XChaCha20Poly1305::new(&key.into()),
+            cipher: XChaCha20Poly1305::new((&*key).into()),
             serial: 0,
         };
         let (mut newest, mut complaints) = (None, Vec::new());

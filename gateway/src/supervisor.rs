@@ -21,6 +21,7 @@ pub mod state;
 pub mod sysctl;
 pub mod uplink;
 pub mod wan;
+pub mod watchdog;
 
 use crate::channel::Question;
 use crate::config::{Config, User, WanMode};
@@ -36,6 +37,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use uplink::Uplink;
 use wan::WanAddresses;
+use watchdog::Watchdog;
 
 /// How often settings are read back and the WAN's addresses are compared.
 const WATCH: Duration = Duration::from_secs(5);
@@ -60,6 +62,7 @@ struct Supervisor {
     options: Options,
     secrets: Secrets,
     router: RouterChild,
+    watchdog: Watchdog,
     uids: rules::Uids,
     /// Time servers, as the rules know them.
     times: Vec<IpAddr>,
@@ -85,22 +88,25 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     if gateway.0 == router_user.0 {
         return Err("users.gateway and users.router are the same user".into());
     }
-    let secrets = state::load_or_make(&config.paths.state_dir).map_err(|e| lock_down(&e))?;
+    let secrets = state::load_or_make(&config.paths.state_dir);
+    let secrets = secrets.map_err(|e| lock_down(&config, &e))?;
     let mut config = config.completed(&secrets);
-    config.lan.address = moving::remembered(&config).map_err(|e| lock_down(&e))?;
+    let lan = moving::remembered(&config);
+    config.lan.address = lan.map_err(|e| lock_down(&config, &e))?;
     let users = &config.users;
-    let wan_user = user("wan", &users.wan, config.wan.mode == WanMode::Dhcp)?;
-    let console_user = user("console", &users.console, config.console.enabled)?;
-    let clock_user = user("clock", &users.clock, config.clock.enabled)?;
+    let wan_user = user(&config, "wan", &users.wan, config.wan.mode == WanMode::Dhcp)?;
+    let console_user = user(&config, "console", &users.console, config.console.enabled)?;
+    let clock_user = user(&config, "clock", &users.clock, config.clock.enabled)?;
     let beside = |name| options.gatewayd.with_file_name(name);
     let programs = (beside("console"), options.config_path.clone());
     let console = Console::new(&config, programs, console_user, gateway);
     let clock = Clock::new(&config, beside("clock"), clock_user, options.clock.clone());
-    let mut clock = clock.map_err(|e| lock_down(&e))?;
+    let mut clock = clock.map_err(|e| lock_down(&config, &e))?;
     let client = beside("wan-dhcp");
     let uplink = Uplink::new(&config, client, wan_user);
     let mut this = Supervisor {
         router: RouterChild::new(options.router.clone(), router_user),
+        watchdog: Watchdog::new(&config.watchdog),
         config,
         options,
         secrets,
@@ -117,9 +123,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         both_ports: 0,
     };
     this.times = this.time_servers(&uplink);
-    if let Err(e) = this.seal() {
-        return Err(lock_down(&e));
-    }
+    this.seal().map_err(|e| lock_down(&this.config, &e))?;
+    this.watchdog.feed();
     let mut admin = Admin::bind(&this.config.paths.admin_sock)?;
     let mut child = Child::new(&this.options, gateway);
     let console = console?;
@@ -137,6 +142,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     } = others;
     console.stop();
     clock.stop();
+    if ended.is_ok() {
+        this.watchdog.stop();
+    }
     child.stop().await;
     this.router.stop().await;
     uplink.stop();
@@ -156,21 +164,31 @@ struct Others {
 }
 
 /// Uid and gid of a user, where one is needed.
-fn user(role: &str, user: &User, needed: bool) -> Result<Option<(u32, u32)>, String> {
+fn user(
+    config: &Config,
+    role: &str,
+    user: &User,
+    needed: bool,
+) -> Result<Option<(u32, u32)>, String> {
     if !needed {
         return Ok(None);
     }
     let resolved = user.resolve();
     resolved
         .map(Some)
-        .map_err(|e| lock_down(&format!("users.{role}: {e}")))
+        .map_err(|e| lock_down(config, &format!("users.{role}: {e}")))
 }
 
 /// Refuses everything; the error's text, with what went wrong on the way.
-fn lock_down(error: &str) -> String {
-    match command::nft(rules::LOCKDOWN) {
-        Ok(()) => format!("{error}; everything is locked down"),
-        Err(e) => format!("{error}; locking down failed too: {e}"),
+/// The LAN's link goes down besides: nobody is served by a box whose rules are not known, and it is
+/// seen at the other end of the cable. The next start that seals the box brings it up.
+fn lock_down(config: &Config, error: &str) -> String {
+    // It may not exist; and rules that refuse everything are enough.
+    let down = command::ip(&format!("link set {} down", config.lan.interface));
+    match (command::nft(rules::LOCKDOWN), down) {
+        (Ok(()), _) => format!("{error}; everything is locked down"),
+        (Err(e), Ok(())) => format!("{error}; the LAN is down, but there are no rules: {e}"),
+        (Err(e), Err(_)) => format!("{error}; locking down failed too: {e}"),
     }
 }
 
@@ -335,7 +353,8 @@ impl Supervisor {
     /// Sets all again. Where the LAN has moved, `gatewayd` has to begin anew.
     async fn reload(&mut self, child: &mut Child) -> Result<(), String> {
         let before = self.config.lan.address;
-        self.seal().map_err(|e| lock_down(&e))?;
+        self.seal().map_err(|e| lock_down(&self.config, &e))?;
+        self.watchdog.feed();
         if self.config.lan.address != before {
             child.stop().await;
         }
@@ -361,7 +380,10 @@ impl Supervisor {
                 return Ok(());
             }
             // Before the address is there: until then no answer can go astray.
-            if self.make_way(&[net]).map_err(|e| lock_down(&e))? {
+            if self
+                .make_way(&[net])
+                .map_err(|e| lock_down(&self.config, &e))?
+            {
                 child.stop().await;
             }
         }
@@ -376,17 +398,17 @@ impl Supervisor {
     /// Puts right what changed under us. An interface that is away is waited for: its rules go
     /// by name, and the link behind it is dead.
     async fn watch(&mut self, child: &mut Child) -> Result<(), String> {
-        let corrected = sysctl::apply(&self.config).map_err(|e| lock_down(&e))?;
+        let corrected = sysctl::apply(&self.config).map_err(|e| lock_down(&self.config, &e))?;
         if corrected > 0 {
             eprintln!("supervisor: {corrected} kernel settings had changed, set again");
             self.corrected += corrected;
         }
         let lan_index = self.lan_index_now();
-        let prefixes = wan::prefixes(&self.config).map_err(|e| lock_down(&e))?;
+        let prefixes = wan::prefixes(&self.config).map_err(|e| lock_down(&self.config, &e))?;
         if moving::place(&self.config, &prefixes) != Some(self.config.lan.address) {
             return self.reload(child).await;
         }
-        let Some(wan) = wan::read(&self.config).map_err(|e| lock_down(&e))? else {
+        let Some(wan) = wan::read(&self.config).map_err(|e| lock_down(&self.config, &e))? else {
             return Ok(());
         };
         if lan_index == 0 {
@@ -394,6 +416,7 @@ impl Supervisor {
         }
         let intact = command::nft_list().and_then(|list| rules::verify(&list, &self.config));
         if wan == self.wan && lan_index == self.lan_index && intact.is_ok() {
+            self.watchdog.feed();
             self.look_at_ports(child).await;
             return Ok(());
         }
@@ -422,8 +445,9 @@ impl Supervisor {
     async fn status(&self, child: &mut Child, uplink: &Uplink) -> String {
         let counters = command::nft_counters();
         format!(
-            "rules: loaded\nrule loads: {}\nsettings corrected: {}\nlan address: {}\n{}\
+            "{}rules: loaded\nrule loads: {}\nsettings corrected: {}\nlan address: {}\n{}\
              wan addresses: {}\n{}{}",
+            self.watchdog.status(),
             self.reloads,
             self.corrected,
             self.config.lan.address,

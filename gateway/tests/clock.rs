@@ -104,7 +104,7 @@ fn start(ahead: i64, kinds: &[Kind]) -> Option<(World, FakeRouter, Vec<Arc<Atomi
     let all: Vec<_> = (1..=kinds.len())
         .map(|n| format!("\"10.1.0.{n}\""))
         .collect();
-    world.clock = format!("enabled = true\nservers = [{}]", all.join(", "));
+    world.sections = format!("[clock]\nenabled = true\nservers = [{}]", all.join(", "));
     set_machine(&world, ahead);
     let program = world.dir.join("routerd");
     fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").unwrap();
@@ -176,7 +176,7 @@ fn servers_that_agree_start_the_router_and_one_that_lies_does_not_count() {
     assert_eq!(world.stop(), Some(0));
     fs::remove_file(world.dir.join("clock-known")).unwrap();
     set_machine(&world, -700_000_000);
-    world.clock = "enabled = true".into();
+    world.sections = "[clock]\nenabled = true".into();
     world.start("wan0", "");
     wait_for("the restart", || world.gatewayd());
     let clock = line(&world, "clock");
@@ -282,7 +282,7 @@ fn the_wans_dhcp_names_a_server() {
     ip(&format!("-n {gw} route flush dev wan0"));
     let mut dhcp = Dhcp::start(&world);
     world.wan_mode = "dhcp";
-    world.clock = "enabled = true".into();
+    world.sections = "[clock]\nenabled = true".into();
     world.start("wan0", "");
     wait_for("the time", || {
         line(&world, "clock").contains("1 of 1 agree").then_some(())

@@ -30,6 +30,7 @@ fn the_shipped_file_spells_out_the_defaults() {
         "router_port",
         "servers",
         "dhcp_servers",
+        "device",
         "clock",
         "v4",
         "views",
@@ -151,6 +152,7 @@ const EXTREMES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("clock", "dhcp_servers", &["0"]),
+    ("watchdog", "device", &["\"watchdog\"", "1"]),
     ("lan", "ipv6", &["1", "\"yes\""]),
     ("lan", "name", &["\"\"", "\"A\"", "\"a.b\"", "\"-a\""]),
     (

@@ -38,7 +38,7 @@ impl Drop for Dirs {
 }
 
 fn secrets(n: u8) -> Secrets {
-    Secrets::from_random([n; 38])
+    Secrets::from_random(&[n; 38])
 }
 
 fn contains(file: &Path, what: &[u8]) -> bool {

@@ -8,6 +8,7 @@ use crate::saved::Places;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Name in the state directory.
 const FILE: &str = "secrets";
@@ -21,12 +22,15 @@ pub fn load_or_make(dir: &Path) -> Result<Secrets, String> {
     let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", dir.join(FILE).display());
     let state = Directory::open(dir)?;
     match state.read(FILE) {
-        Ok(Some(bytes)) => Secrets::from_bytes(&bytes).ok_or_else(|| fail(&DAMAGED)),
+        Ok(Some(bytes)) => {
+            Secrets::from_bytes(&Zeroizing::new(bytes)).ok_or_else(|| fail(&DAMAGED))
+        }
         Ok(None) => {
-            let mut random = [0; 38];
-            let urandom = File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut random));
+            let mut random = Zeroizing::new([0; 38]);
+            let urandom = File::open("/dev/urandom");
+            let urandom = urandom.and_then(|mut f| f.read_exact(&mut random[..]));
             urandom.map_err(|e| fail(&e))?;
-            let secrets = Secrets::from_random(random);
+            let secrets = Secrets::from_random(&random);
             let written = state.write(FILE, &secrets.to_bytes());
             written.map_err(|e| fail(&e))?;
             Ok(secrets)

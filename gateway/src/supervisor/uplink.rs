@@ -5,6 +5,7 @@
 //! any time, and what it says is a message of fixed size that is judged before it is used.
 
 use super::command;
+use super::pace::Pace;
 use crate::config::{Config, WanMode};
 use crate::fds;
 use crate::wan_dhcp::lease::{LEN, Lease};
@@ -22,12 +23,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Instant;
-
-/// Pause before the client is started again: doubles from the first to the second.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What the client says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +42,7 @@ pub struct Uplink {
     /// Uid and gid of the client.
     user: Option<(u32, u32)>,
     running: Option<(std::process::Child, tokio::net::UnixStream)>,
-    next: Instant,
-    back_off: Duration,
+    pace: Pace,
     lease: Option<Lease>,
 }
 
@@ -61,8 +56,7 @@ impl Uplink {
             mode: config.wan.mode,
             user,
             running: None,
-            next: Instant::now(),
-            back_off: BACK_OFF.0,
+            pace: Pace::default(),
             lease: None,
         }
     }
@@ -73,13 +67,13 @@ impl Uplink {
             return std::future::pending().await;
         }
         if self.running.is_none() {
-            tokio::time::sleep_until(self.next).await;
-            self.next = Instant::now() + self.back_off;
-            self.back_off = (self.back_off * 2).min(BACK_OFF.1);
+            tokio::time::sleep(self.pace.left()).await;
+            self.pace.start();
             match self.start() {
                 Ok(running) => self.running = Some(running),
                 Err(e) => {
                     eprintln!("supervisor: wan-dhcp: {e}");
+                    self.pace.failed();
                     return Event::Ended;
                 }
             }
@@ -94,13 +88,11 @@ impl Uplink {
             Err(e) => Err(e.to_string()),
         };
         match said {
-            Ok(lease) => {
-                self.back_off = BACK_OFF.0;
-                Event::Lease(lease)
-            }
+            Ok(lease) => Event::Lease(lease),
             Err(e) => {
                 eprintln!("supervisor: wan-dhcp: {e}");
                 self.stop();
+                self.pace.ended();
                 Event::Ended
             }
         }

@@ -51,8 +51,10 @@ pub struct World {
     pub wan_mode: &'static str,
     /// Whether there is a page that configures the box.
     pub console: bool,
-    /// Lines of `[clock]`.
-    pub clock: String,
+    /// Further sections of the configuration.
+    pub sections: String,
+    /// Where programs are looked for before all other places.
+    pub programs: Option<PathBuf>,
     /// Further arguments of the supervisor.
     pub arguments: Vec<String>,
 }
@@ -73,7 +75,8 @@ impl World {
             remove_rules: true,
             wan_mode: "external",
             console: false,
-            clock: String::new(),
+            sections: String::new(),
+            programs: None,
             arguments: Vec::new(),
         };
         for side in ["lan", "gw", "wan"] {
@@ -137,12 +140,12 @@ impl World {
         let text = format!(
             "[lan]\n{address6}\n[wan]\ninterface = \"{wan}\"\nmode = \"{}\"\n\
              [users]\nrouter = {ROUTER}\ngateway = {GATEWAY}\nwan = {WAN_DHCP}\n\
-             console = {CONSOLE}\nclock = {CLOCK}\n[clock]\n{}\n[console]\nenabled = {}\n[paths]\n\
+             console = {CONSOLE}\nclock = {CLOCK}\n{}\n[console]\nenabled = {}\n[paths]\n\
              console_sock = \"{dir}/page/console.sock\"\n\
              state_dir = \"{dir}/state\"\nstream_sock = \"{dir}/stream.sock\"\n\
              control_sock = \"{dir}/control.sock\"\n\
              admin_sock = \"{dir}/admin.sock\"\n",
-            self.wan_mode, self.clock, self.console
+            self.wan_mode, self.sections, self.console
         );
         let config = self.dir.join("gateway.toml");
         fs::write(&config, text).unwrap();
@@ -168,6 +171,10 @@ impl World {
             .arg("--gatewayd")
             .arg(gatewayd);
         command.args(&self.arguments);
+        if let Some(programs) = &self.programs {
+            let path = std::env::var("PATH").unwrap();
+            command.env("PATH", format!("{}:{path}", programs.display()));
+        }
         if self.remove_rules {
             command.arg("--remove-rules-on-exit");
         }
