@@ -1,5 +1,5 @@
-//! What happens when the box cannot be sealed any more: the LAN goes down, the watchdog gets nothing,
-//! and both come back with the rules. `nft` fails here when it is told to.
+//! What happens when the box cannot be sealed any more: the LAN goes down, the watchdog gets
+//! nothing, and both come back with the rules. `nft` fails here when it is told to.
 
 // Real time is what is measured here, and helpers of a test may panic as it may.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -32,7 +32,8 @@ fn the_lan_and_the_watchdog_go_with_the_rules_and_come_back_with_them() {
     let programs = world.dir.join("programs");
     fs::create_dir(&programs).unwrap();
     let script = format!(
-        "#!/bin/sh\n[ ! -e {} ] || {{ echo broken >&2; exit 1; }}\nPATH=${{PATH#*:}} exec nft \"$@\"\n",
+        "#!/bin/sh\n[ ! -e {} ] || {{ echo broken >&2; exit 1; }}\n\
+         PATH=${{PATH#*:}} exec nft \"$@\"\n",
         broken.display()
     );
     fs::write(programs.join("nft"), script).unwrap();
