@@ -135,24 +135,10 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         clock,
     };
     let ended = this.serve(&mut admin, &mut child, &mut others).await;
-    let Others {
-        mut uplink,
-        mut console,
-        mut clock,
-    } = others;
-    console.stop();
-    clock.stop();
     if ended.is_ok() {
         this.watchdog.stop();
     }
-    child.stop().await;
-    this.router.stop().await;
-    uplink.stop();
-    // The socket may be gone already.
-    let _ = std::fs::remove_file(&this.config.paths.admin_sock);
-    if this.options.remove_rules_on_exit {
-        this.unseal();
-    }
+    this.end(child, others).await;
     ended
 }
 
@@ -180,6 +166,7 @@ fn user(
 }
 
 /// Refuses everything; the error's text, with what went wrong on the way.
+///
 /// The LAN's link goes down besides: nobody is served by a box whose rules are not known, and it is
 /// seen at the other end of the cable. The next start that seals the box brings it up.
 fn lock_down(config: &Config, error: &str) -> String {
@@ -233,6 +220,20 @@ impl Supervisor {
         self.reloads += 1;
         self.both_ports = 0;
         Ok(())
+    }
+
+    /// Ends all processes in order.
+    async fn end(&mut self, mut child: Child, mut others: Others) {
+        others.console.stop();
+        others.clock.stop();
+        child.stop().await;
+        self.router.stop().await;
+        others.uplink.stop();
+        // The socket may be gone already.
+        let _ = std::fs::remove_file(&self.config.paths.admin_sock);
+        if self.options.remove_rules_on_exit {
+            self.unseal();
+        }
     }
 
     fn unseal(&self) {
