@@ -8,6 +8,7 @@ mod console;
 mod dhcp;
 mod lan;
 mod lines;
+mod machine;
 mod paths;
 mod users;
 mod wan;
@@ -17,6 +18,7 @@ pub use clock::Clock;
 pub use console::{Console, FirstPassword};
 pub use dhcp::{Dhcp, Mac, Static};
 pub use lan::{Lan, Views, Virtual};
+pub use machine::Machine;
 pub use paths::{Limits, Paths};
 pub use users::{User, Users};
 pub use wan::{Wan, WanMode};
@@ -44,6 +46,8 @@ pub struct Config {
     pub clock: Clock,
     /// What starts the machine anew when this hangs.
     pub watchdog: Watchdog,
+    /// The machine itself.
+    pub machine: Machine,
     /// The page that configures the box.
     pub console: Console,
     /// Who the processes are.
@@ -147,6 +151,7 @@ impl Config {
         self.wan.check(self.lan.port)?;
         self.clock.check()?;
         self.watchdog.check()?;
+        self.machine.check()?;
         self.users.check()?;
         self.paths.check()?;
         self.limits.check()

@@ -83,6 +83,24 @@ impl Reply {
         }
     }
 
+    /// A file to be kept by the visitor.
+    #[must_use]
+    pub fn file(name: &str, text: String) -> Self {
+        Self {
+            status: 200,
+            headers: vec![
+                ("Content-Type", "text/plain; charset=utf-8".into()),
+                (
+                    "Content-Disposition",
+                    format!("attachment; filename=\"{name}\""),
+                ),
+                ("Cache-Control", "no-store".into()),
+                ("X-Content-Type-Options", "nosniff".into()),
+            ],
+            html: text,
+        }
+    }
+
     /// To another page, by GET.
     #[must_use]
     pub fn go(path: &str) -> Self {

@@ -6,6 +6,7 @@
 //! no capabilities and faces the clients. Neither holds keys nor speaks to the Internet; the
 //! router is reached over the frames of `ramson_ipc` only.
 
+pub mod backup;
 pub mod channel;
 pub mod clock;
 pub mod config;

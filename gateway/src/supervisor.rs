@@ -11,6 +11,7 @@ pub mod clock;
 pub mod command;
 pub mod console;
 pub mod directory;
+pub mod machine;
 pub mod moving;
 pub mod pace;
 pub mod router;
@@ -23,6 +24,7 @@ pub mod uplink;
 pub mod wan;
 pub mod watchdog;
 
+use crate::backup::wipe;
 use crate::channel::Question;
 use crate::config::{Config, User, WanMode};
 use crate::handover::Secrets;
@@ -63,6 +65,9 @@ struct Supervisor {
     secrets: Secrets,
     router: RouterChild,
     watchdog: Watchdog,
+    /// Uid and gid of the router, and of the page where there is one.
+    router_user: (u32, u32),
+    page_user: Option<(u32, u32)>,
     uids: rules::Uids,
     /// Time servers, as the rules know them.
     times: Vec<IpAddr>,
@@ -107,6 +112,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     let mut this = Supervisor {
         router: RouterChild::new(options.router.clone(), router_user),
         watchdog: Watchdog::new(&config.watchdog),
+        router_user,
+        page_user: console_user,
         config,
         options,
         secrets,
@@ -279,13 +286,13 @@ impl Supervisor {
                 asked = admin.next() => {
                     let text = self.answer(asked.request, child, others).await;
                     asked.reply(text.as_ref().map_or("reload: failed\n", String::as_str)).await;
-                    text?;
+                    wipe(text?);
                 }
                 request = others.console.next(&self.config) => {
                     let text = self.answer(request, child, others).await;
                     let said = text.as_ref().map_or("reload: failed\n", String::as_str);
                     others.console.answer(said).await;
-                    text?;
+                    wipe(text?);
                 }
             }
         }
@@ -308,6 +315,7 @@ impl Supervisor {
                 self.status(child, &others.uplink).await + &own + &clock
             }
             Request::Clock => others.clock.status(),
+            Request::Machine(wish) => self.machine(wish).await,
             Request::ClockSet(secs) => {
                 let (changed, text) = others.clock.set_by_hand(secs);
                 self.clock_changed(changed).await;

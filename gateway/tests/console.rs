@@ -13,11 +13,11 @@ use nix::unistd::Pid;
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use world::{CONSOLE, FakeRouter, GATEWAY, World, wait_for};
+use world::{CONSOLE, FakeRouter, GATEWAY, ROUTER, World, wait_for};
 
 const V4: &str = "192.168.77.1:80";
 const V6: &str = "[fd77:1::1]:80";
@@ -130,12 +130,39 @@ fn started() -> Option<(World, FakeRouter, Files)> {
     }
     let mut world = World::new();
     world.console = true;
+    own_machine(&mut world);
     let router = FakeRouter::start(&world.dir);
     let given = control(&world);
     world.start("wan0", "address6 = \"fd77:1::1/64\"");
     wait_for("the start", || world.gatewayd());
     wait_for("the console", || page(&world, "/"));
     Some((world, router, given))
+}
+
+/// The machine is nothing but this box, as far as it may be in a test: what would end it notes that
+/// it was asked to.
+fn own_machine(world: &mut World) {
+    let (programs, data) = (world.dir.join("programs"), world.dir.join("data"));
+    fs::create_dir(&programs).unwrap();
+    for (name, does) in [
+        ("reboot", "echo $0 >>"),
+        ("poweroff", "echo $0 >>"),
+        ("logread", "echo Nov 26 gw: a line of the log; :"),
+    ] {
+        let noted = world.dir.join("ended");
+        let path = programs.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{does} {}\n", noted.display())).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    }
+    world.programs = Some(programs);
+    let i2p = data.join("i2p");
+    fs::create_dir_all(&i2p).unwrap();
+    fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&i2p, Permissions::from_mode(0o700)).unwrap();
+    fs::write(i2p.join("router.keys"), b"the identity").unwrap();
+    chown(&i2p, Some(ROUTER), Some(ROUTER)).unwrap();
+    let data = data.display();
+    world.sections = format!("[machine]\nenabled = true\ndata = \"{data}\"");
 }
 
 /// A page of the console's, while it is there: it has forms, and the gateway's own has none.
@@ -217,7 +244,7 @@ fn a_visitor_sets_a_password_and_uses_the_page() {
         );
         assert!(get(V4, "/router", &cookie).body.contains("<svg"));
         let file = vec![7; 1_500_000];
-        let done = send_up(&file, &token, &cookie);
+        let done = send_up("/reseed", &file, &token, &cookie);
         assert!(done.body.contains("77 RouterInfos"), "{}", done.body);
         assert_eq!(given.lock().unwrap().pop(), Some(file));
         assert_eq!(
@@ -233,17 +260,102 @@ fn a_visitor_sets_a_password_and_uses_the_page() {
     log_in(&world);
 }
 
+/// The log, an end, a backup, its return, and that all is forgotten.
+#[test]
+fn the_machine_is_saved_restored_ended_and_forgotten() {
+    let Some((mut world, _router, _given)) = started() else {
+        return;
+    };
+    let cookie = set_password(&world, "correct+horse");
+    let keys = world.dir.join("data/i2p/router.keys");
+    let ended = || {
+        let text = fs::read_to_string(world.dir.join("ended")).unwrap_or_default();
+        let _ = fs::remove_file(world.dir.join("ended"));
+        text.lines()
+            .map(|l| l.rsplit('/').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    world.inside("lan", || {
+        let log = get(V4, "/log", &cookie);
+        assert!(log.body.contains("a line of the log"), "{}", log.body);
+        let token = token(&log);
+        let press =
+            |path: &str, more: &str| post(V4, path, &cookie, &format!("token={token}&{more}"));
+        assert_eq!(press("/machine/reboot", "").status, 200);
+        assert_eq!(press("/machine/power-off", "").status, 200);
+        assert_eq!(ended(), ["reboot", "poweroff"]);
+        let saved = press("/machine/backup", "password=correct+horse");
+        assert!(
+            saved
+                .header("Content-Disposition")
+                .contains("ramson-backup.txt")
+        );
+        assert!(
+            !press("/machine/backup", "password=x")
+                .body
+                .contains("i2p/router.keys")
+        );
+        fs::write(&keys, b"another").unwrap();
+        let done = send_up("/machine/restore", saved.body.as_bytes(), &token, &cookie);
+        assert!(done.body.contains("It is restored"), "{}", done.body);
+        assert_eq!(fs::read(&keys).unwrap(), b"the identity");
+        let stat = fs::metadata(&keys).unwrap();
+        assert_eq!((stat.uid(), stat.mode() & 0o777), (ROUTER, 0o600));
+        assert_eq!(ended(), ["reboot"]);
+        let cut = &saved.body.as_bytes()[..saved.body.len() / 2];
+        assert_eq!(
+            send_up("/machine/restore", cut, &token, &cookie).status,
+            422
+        );
+        let forgotten = press("/machine/forget", "password=correct+horse&sure=yes");
+        assert_eq!(forgotten.status, 200, "{}", forgotten.body);
+        assert_eq!(ended(), ["reboot"]);
+        assert!(world.dir.join("data/factory-reset").exists());
+    });
+    by_hand(&world, &keys);
+    assert_eq!(world.stop(), Some(0));
+}
+
+/// The same with `ramson ctl`.
+fn by_hand(world: &World, keys: &std::path::Path) {
+    let ctl = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ramson"));
+        command
+            .args(["ctl", "--config"])
+            .arg(world.dir.join("gateway.toml"))
+            .args(words);
+        let output = command.output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let file = world.dir.join("saved.txt");
+    let path = file.to_str().unwrap();
+    assert!(ctl(&["backup", path]).0);
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    assert!(!ctl(&["backup", path]).0, "it is not overwritten");
+    fs::write(keys, b"another").unwrap();
+    assert_eq!(ctl(&["restore", path]), (true, "restore: ok\n".into()));
+    assert_eq!(fs::read(keys).unwrap(), b"the identity");
+    assert!(!ctl(&["restore", keys.to_str().unwrap()]).0);
+    assert!(ctl(&["log"]).1.contains("a line of the log"));
+    assert!(!ctl(&["factory-reset"]).0);
+    assert!(ctl(&["factory-reset", "yes"]).0 && ctl(&["clock"]).1.contains("something else"));
+}
+
 /// A file as browsers send it, larger than any one buffer.
-fn send_up(file: &[u8], token: &str, cookie: &str) -> Answer {
+fn send_up(to: &str, file: &[u8], token: &str, cookie: &str) -> Answer {
     let part = |head: &str| format!("--X\r\nContent-Disposition: form-data; name={head}\r\n\r\n");
-    let (first, second) = (part("\"token\""), part("\"file\"; filename=\"f\""));
-    let head = format!("{first}{token}\r\n{second}");
+    let (first, second) = (part("\"token\""), part("\"password\""));
+    let third = part("\"file\"; filename=\"f\"");
+    let head = format!("{first}{token}\r\n{second}correct horse\r\n{third}");
     let body = [head.as_bytes(), file, b"\r\n--X--\r\n"].concat();
     let headers = format!(
         "Origin: http://192.168.77.1\r\nCookie: {cookie}\r\n\
          Content-Type: multipart/form-data; boundary=X\r\n"
     );
-    ask(V4, "POST /reseed", &headers, &body).unwrap()
+    ask(V4, &format!("POST {to}"), &headers, &body).unwrap()
 }
 
 fn crash(world: &World) {

@@ -1,13 +1,18 @@
 //! `ramson ctl`: how the box is, and the few things that are done to it while it runs.
 
+use ramson_gateway::backup;
 use ramson_gateway::channel::ShortId;
 use ramson_gateway::clock::date;
 use ramson_gateway::config::Config;
 use ramson_gateway::ctl::{self, Sockets};
+use ramson_gateway::supervisor::directory::Directory;
+use ramson_gateway::supervisor::machine;
 use ramson_ipc::control::RESEED_MAX;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use zeroize::Zeroizing;
 
 const USAGE: &str = "\
 usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
@@ -20,6 +25,11 @@ usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
   reseed FILE              give the router a reseed file (su3); its signature is verified
   clock                    what time it is here, and who says so
   clock set DATE TIME      set it, in UTC: clock set 2026-11-26 20:05:11
+  log                      the newest lines of the log
+  reboot, power-off        end everything in order, and begin anew or not
+  backup FILE              save the identity; who has that file can be this box
+  restore FILE             take a saved identity, and begin anew
+  factory-reset yes        forget everything, and begin anew
   reload                   set rules, routes and kernel settings again
 
   --config FILE            the gateway's, for its socket; default /etc/ramson/gateway.toml, and
@@ -28,12 +38,18 @@ usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
 
 Exit code 0: done; 1: an error, or one of the two does not answer; 2: wrong usage.";
 
+const FORGETS: &str = "\
+this forgets the identity of the router, of devices and of sites, passwords, settings, and all that the
+router knows of others; say: ramson ctl factory-reset yes";
+
 const CONFIG: &str = "/etc/ramson/gateway.toml";
 
 enum Command {
     Status,
     Ask(String),
     Reseed(PathBuf),
+    Backup(PathBuf),
+    Restore(PathBuf),
 }
 
 struct Arguments {
@@ -75,6 +91,11 @@ fn arguments() -> Result<Option<Arguments>, String> {
             let secs = secs.ok_or("clock set needs a date and a time: 2026-11-26 20:05:11")?;
             Command::Ask(format!("clock-set {secs}"))
         }
+        ["backup", file] => Command::Backup(file.into()),
+        ["restore", file] => Command::Restore(file.into()),
+        ["factory-reset", "yes"] => Command::Ask("factory-reset".into()),
+        ["factory-reset"] => return Err(FORGETS.into()),
+        [word @ ("log" | "reboot" | "power-off")] => Command::Ask((*word).to_owned()),
         [word @ ("devices" | "reload" | "password-code" | "clock")] => {
             Command::Ask((*word).to_owned())
         }
@@ -128,7 +149,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         None => Config::default(),
     };
     let sockets = Sockets {
-        gateway: config.paths.admin_sock,
+        gateway: config.paths.admin_sock.clone(),
         router: arguments.router.clone(),
     };
     match &arguments.command {
@@ -141,13 +162,27 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
             let text = ctl::ask(&sockets.gateway, line).map_err(|e| format!("gateway: {e}"))?;
             show(&text)
         }
+        Command::Backup(path) => {
+            let text = ctl::ask(&sockets.gateway, "backup").map_err(|e| format!("gateway: {e}"))?;
+            let text = Zeroizing::new(text);
+            if text.starts_with("error: ") {
+                return show(&text);
+            }
+            keep(path, text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
+            Ok(true)
+        }
+        Command::Restore(path) => {
+            let file = Zeroizing::new(load(path, backup::TEXT_MAX)?);
+            let entries = backup::decode(&file);
+            let entries = entries.map_err(|e| format!("{} {e}", path.display()))?;
+            let page = config.users.console.resolve().map_err(|e| e.to_string())?;
+            let dir = Directory::open(&config.paths.state_dir)?.give(machine::PAGE, page)?;
+            machine::stage(&dir, &entries).map_err(|e| e.to_string())?;
+            let text = ctl::ask(&sockets.gateway, "restore");
+            show(&text.map_err(|e| format!("gateway: {e}"))?)
+        }
         Command::Reseed(path) => {
-            let file = std::fs::File::open(path).and_then(|file| {
-                let mut bytes = Vec::new();
-                let most = u64::from(RESEED_MAX) + 1;
-                file.take(most).read_to_end(&mut bytes).map(|_| bytes)
-            });
-            let file = file.map_err(|e| format!("{}: {e}", path.display()))?;
+            let file = load(path, RESEED_MAX as usize)?;
             if file.is_empty() || file.len() > RESEED_MAX as usize {
                 let why = "is no reseed file: it has 1 byte to 4 MiB";
                 return Err(format!("{}: {why}", path.display()));
@@ -157,6 +192,27 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
             show(&text.map_err(|e| format!("router: {e}"))?)
         }
     }
+}
+
+/// A file, and one byte more than the longest that is wanted.
+fn load(path: &Path, most: usize) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let read = std::fs::File::open(path).and_then(|f| f.take(most).read_to_end(&mut bytes));
+    read.map(|_| bytes)
+        .map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// A new file that nobody else can read.
+fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn show(text: &str) -> Result<bool, String> {

@@ -183,6 +183,14 @@ impl Access {
         Ok(self.begin(random, now))
     }
 
+    /// Whether somebody who has logged in knows the password.
+    ///
+    /// # Errors
+    /// It is wrong, or was tried too often.
+    pub fn confirm(&mut self, password: &str, device: &str, now: Instant) -> Result<(), Denied> {
+        self.check(password, device, now)
+    }
+
     fn check(&mut self, password: &str, device: &str, now: Instant) -> Result<(), Denied> {
         let hash = self.hash.clone().ok_or(Denied::Closed)?;
         self.by_device

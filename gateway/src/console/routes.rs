@@ -8,6 +8,7 @@ use super::form::Form;
 use super::history::{History, Span};
 use super::views;
 use super::{Asked, Reply};
+use crate::backup::{self as identity, Entry};
 use crate::channel::ShortId;
 use crate::web::Facts;
 use crate::web::router_state::RouterState;
@@ -21,6 +22,8 @@ pub trait Others {
     fn router(&mut self) -> Option<RouterState>;
     /// A reseed file for the router: what it said to it, or why it did not take it.
     fn reseed(&mut self, file: &[u8]) -> Result<String, String>;
+    /// Leaves what is to be restored for the supervisor.
+    fn stage(&mut self, entries: &[Entry]) -> Result<(), String>;
     /// Keeps the password's hash.
     fn keep(&mut self, hash: &str) -> Result<(), String>;
     /// From the system; a session's secret.
@@ -70,6 +73,13 @@ const ROUTES: &[Route] = &[
     route("/devices/new-identity", None, Some(new_identity), false),
     route("/reseed", Some(reseed_form), Some(reseed), false),
     route("/clock", Some(clock), Some(set_clock), false),
+    route("/log", Some(log), None, false),
+    route("/machine", Some(machine), None, false),
+    route("/machine/reboot", None, Some(reboot), false),
+    route("/machine/power-off", None, Some(power_off), false),
+    route("/machine/backup", None, Some(backup), false),
+    route("/machine/restore", None, Some(restore), false),
+    route("/machine/forget", None, Some(forget), false),
     route("/password", Some(password), Some(change_password), false),
     route("/reload", None, Some(reload), false),
 ];
@@ -312,6 +322,75 @@ fn set_clock(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Rep
         Some(why) => views::message(422, "The clock is not set", why.trim(), visit),
         None => Reply::go("/clock?done"),
     }
+}
+
+fn log(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    views::machine::log(&others.supervisor("log"), visit)
+}
+
+fn machine(_: &mut Console, _: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    views::machine::page(visit)
+}
+
+fn reboot(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    views::machine::ended(&others.supervisor("reboot"), "It begins anew", visit)
+}
+
+fn power_off(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    views::machine::ended(&others.supervisor("power-off"), "It is switched off", visit)
+}
+
+/// Whether the visitor knows the password still: a session alone is not enough to take the identity
+/// away, or to forget it. Else the answer.
+fn knows(console: &mut Console, visit: &Visit<'_>) -> Option<Reply> {
+    let (password, device) = (visit.form.get("password"), &visit.asked.device);
+    let known = console.access.confirm(password, device, visit.now);
+    let why = known.err()?;
+    Some(views::machine::denied(why, visit))
+}
+
+fn backup(console: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    if let Some(denied) = knows(console, visit) {
+        return denied;
+    }
+    let text = others.supervisor("backup");
+    match text.strip_prefix("error: ") {
+        Some(why) => views::message(500, "No backup", why.trim(), visit),
+        None => Reply::file("ramson-backup.txt", text),
+    }
+}
+
+fn restore(console: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    if let Some(denied) = knows(console, visit) {
+        return denied;
+    }
+    let entries = match visit.form.file.as_deref().map(identity::decode) {
+        None => return views::message(400, "No file", "Choose a backup first.", visit),
+        Some(Err(why)) => {
+            let why = format!("This file {why}.");
+            return views::message(422, "The file cannot be used", &why, visit);
+        }
+        Some(Ok(entries)) => entries,
+    };
+    if let Err(why) = others.stage(&entries) {
+        return views::message(500, "Nothing is restored", &why, visit);
+    }
+    views::machine::ended(&others.supervisor("restore"), "It is restored", visit)
+}
+
+fn forget(console: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    if visit.form.get("sure") != "yes" {
+        let why = "Tick the box to say that you mean it.";
+        return views::message(400, "Nothing is forgotten", why, visit);
+    }
+    if let Some(denied) = knows(console, visit) {
+        return denied;
+    }
+    views::machine::ended(
+        &others.supervisor("factory-reset"),
+        "It forgets everything",
+        visit,
+    )
 }
 
 fn password(_: &mut Console, _: &mut dyn Others, visit: &Visit<'_>) -> Reply {

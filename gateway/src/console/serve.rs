@@ -6,6 +6,8 @@ use super::handover::Handed;
 use super::history::{History, STEP};
 use super::routes::{Console, Others};
 use super::{Asked, BODY_MAX, DEVICE, Reply, clock};
+use crate::backup::Entry;
+use crate::supervisor::machine;
 use crate::web::Facts;
 use crate::web::router_state::RouterState;
 use crate::{ctl, saved};
@@ -194,6 +196,10 @@ impl Others for System {
             Some(why) => Err(why.to_owned()),
             None => Ok(said),
         }
+    }
+
+    fn stage(&mut self, entries: &[Entry]) -> Result<(), String> {
+        machine::stage(&self.dir, entries).map_err(|e| e.to_string())
     }
 
     fn keep(&mut self, hash: &str) -> Result<(), String> {

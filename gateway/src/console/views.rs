@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod devices;
+pub mod machine;
 pub mod router;
 
 use super::Reply;
@@ -19,6 +20,8 @@ const PAGES: &[(&str, &str)] = &[
     ("/devices", "Devices"),
     ("/reseed", "Reseed"),
     ("/clock", "Clock"),
+    ("/log", "Log"),
+    ("/machine", "Machine"),
     ("/password", "Password"),
 ];
 
@@ -95,7 +98,8 @@ pub fn message(status: u16, title: &str, text: &str, visit: &Visit<'_>) -> Reply
     let back = &visit.asked.path;
     let back = PAGES
         .iter()
-        .find(|(path, _)| path == back)
+        .rev()
+        .find(|(path, _)| back.starts_with(path))
         .map_or("/", |(path, _)| path);
     let body = format!("{lines}<p><a class=\"button\" href=\"{back}\">Back</a></p>");
     framed(status, title, &body, visit)
@@ -183,7 +187,7 @@ fn drops(status: &str) -> String {
     )
 }
 
-fn complaint(why: Option<Denied>) -> String {
+pub(super) fn complaint(why: Option<Denied>) -> String {
     let text = match why {
         None => return String::new(),
         Some(Denied::Wrong) => "That is not right.",
@@ -195,7 +199,7 @@ fn complaint(why: Option<Denied>) -> String {
     format!("<p role=\"alert\"><span class=\"badge bad\">No</span> {text}</p>")
 }
 
-fn code(why: Option<Denied>) -> u16 {
+pub(super) fn code(why: Option<Denied>) -> u16 {
     match why {
         None => 200,
         Some(Denied::TooOften) => 429,
@@ -204,7 +208,7 @@ fn code(why: Option<Denied>) -> u16 {
     }
 }
 
-fn field(label: &str, name: &str, kind: &str, hint: &str) -> String {
+pub(super) fn field(label: &str, name: &str, kind: &str, hint: &str) -> String {
     format!("<p><label>{label}<input type=\"{kind}\" name=\"{name}\" {hint} required></label></p>")
 }
 

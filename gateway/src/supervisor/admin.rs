@@ -34,8 +34,27 @@ pub enum Request {
     Clock,
     /// What time it is, seconds since 1970.
     ClockSet(i64),
+    /// Something about the machine as a whole.
+    Machine(Wish),
     /// A code with which a new password of the console can be set.
     PasswordCode,
+}
+
+/// What may be wanted of the machine as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// The newest lines of the log.
+    Log,
+    /// An end, and a new beginning.
+    Reboot,
+    /// An end.
+    PowerOff,
+    /// That all is forgotten.
+    Reset,
+    /// The identity as text.
+    Backup,
+    /// That an identity is restored which lies ready.
+    Restore,
 }
 
 /// A request and the way back.
@@ -161,6 +180,12 @@ impl Request {
             "password-set" => Some(Self::PasswordSet),
             "new-identity all" => Some(Self::NewIdentity(None)),
             "clock" => Some(Self::Clock),
+            "log" => Some(Self::Machine(Wish::Log)),
+            "reboot" => Some(Self::Machine(Wish::Reboot)),
+            "power-off" => Some(Self::Machine(Wish::PowerOff)),
+            "factory-reset" => Some(Self::Machine(Wish::Reset)),
+            "backup" => Some(Self::Machine(Wish::Backup)),
+            "restore" => Some(Self::Machine(Wish::Restore)),
             line => match line.split_once(' ')? {
                 ("new-identity", id) => Some(Self::NewIdentity(Some(id.parse().ok()?))),
                 ("clock-set", secs) => Some(Self::ClockSet(secs.parse().ok()?)),

@@ -60,6 +60,14 @@ pub fn ip(line: &str) -> Result<(), String> {
     if may_fail { Ok(()) } else { done }
 }
 
+/// Runs a program without words; what it says.
+///
+/// # Errors
+/// What it said then.
+pub fn plain(program: &str) -> Result<String, String> {
+    run(Command::new(program), "")
+}
+
 /// What the program says, if it ends well and in time.
 fn run(command: Command, input: &str) -> Result<String, String> {
     run_within(command, input, TIME)

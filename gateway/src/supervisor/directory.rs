@@ -102,6 +102,12 @@ impl Directory {
         Ok(fchmod(self.0.as_fd(), Mode::from_bits_truncate(0o711))?)
     }
 
+    /// The open directory itself.
+    #[must_use]
+    pub fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+
     /// Gives what has this name away; a link itself, not where it leads.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ struct Noted {
     lines: Vec<String>,
     kept: Vec<String>,
     files: Vec<Vec<u8>>,
+    staged: Vec<String>,
     disk_full: bool,
     counter: u8,
 }
@@ -25,6 +26,8 @@ impl Others for Noted {
                 .into(),
             "clock" => "clock: not set, the router waits\n".into(),
             line if line.starts_with("clock-set 9") => "error: no time here\n".into(),
+            "log" => "first <line>\nsecond\n".into(),
+            "backup" => "ramson-backup 1\n".into(),
             "new-identity 00000000" => "error: no device 00000000 was seen lately\n".into(),
             _ => format!("{}: ok\n", line.split(' ').next().unwrap()),
         }
@@ -45,6 +48,11 @@ impl Others for Noted {
             b"good" => Ok("77 routers\n".into()),
             _ => Err("no <reseed> file".into()),
         }
+    }
+
+    fn stage(&mut self, entries: &[Entry]) -> Result<(), String> {
+        self.staged.extend(entries.iter().map(|e| e.name.clone()));
+        Ok(())
     }
 
     fn keep(&mut self, hash: &str) -> Result<(), String> {
@@ -345,6 +353,77 @@ fn a_visitor_sets_the_clock() {
         &with_token("time=1999-01-01T00%3A00&zone=0"),
     ));
     assert!(early.status == 422 && early.html.contains("no time here"));
+}
+
+/// A session is not enough to take the identity away or to forget it: the password is.
+#[test]
+fn the_machine_is_saved_restored_and_forgotten_with_the_password_only() {
+    let now = clock();
+    let mut others = Noted::default();
+    let (mut console, cookie, token) = logged_in(&mut others, now);
+    let mut ask = |path: &str, body: &str| {
+        let mut asked = post(path, &format!("token={token}&{body}"));
+        if let Some(text) = body.strip_prefix("FILE") {
+            let part = |name: &str, text: &str| {
+                format!("--X\r\nContent-Disposition: form-data; name={name}\r\n\r\n{text}\r\n")
+            };
+            let body = part("\"token\"", &token)
+                + &part("\"password\"", "correct horse")
+                + &part("\"file\"; filename=\"f\"", text)
+                + "--X--\r\n";
+            asked.body = body.into();
+            asked.content_type = "multipart/form-data; boundary=X".into();
+        }
+        asked.cookie = Some(cookie.clone());
+        others.lines.clear();
+        let reply = console.answer(&mut others, &asked, now);
+        (reply, others.lines.clone(), others.staged.clone())
+    };
+    let right = "password=correct+horse";
+    for path in ["/machine/backup", "/machine/restore", "/machine/forget"] {
+        let (reply, lines, _) = ask(path, "password=wrong&sure=yes");
+        assert!(reply.status == 403 && lines.is_empty(), "{path}");
+    }
+    let (saved, lines, _) = ask("/machine/backup", right);
+    assert_eq!(saved.html, "ramson-backup 1\n");
+    assert!(header(&saved, "Content-Disposition").starts_with("attachment"));
+    assert_eq!(lines, ["backup"]);
+    let (unsure, lines, _) = ask("/machine/forget", right);
+    assert!(unsure.status == 400 && lines.is_empty());
+    assert_eq!(
+        ask("/machine/forget", &format!("{right}&sure=yes")).1,
+        ["factory-reset"]
+    );
+    let (none, lines, _) = ask("/machine/restore", right);
+    assert!(none.status == 400 && lines.is_empty());
+    let (odd, lines, staged) = ask("/machine/restore", "FILEnonsense");
+    assert!(odd.status == 422 && lines.is_empty() && staged.is_empty());
+    let good = identity::encode(&[Entry {
+        name: "i2p/router.keys".into(),
+        bytes: vec![7; 50].into(),
+    }]);
+    let (done, lines, staged) = ask("/machine/restore", &format!("FILE{}", *good));
+    assert_eq!(
+        (done.status, lines.as_slice()),
+        (200, &["restore".to_owned()][..])
+    );
+    assert_eq!(staged, ["i2p/router.keys"]);
+    assert_eq!(ask("/machine/reboot", "").1, ["reboot"]);
+    assert_eq!(ask("/machine/power-off", "").1, ["power-off"]);
+}
+
+#[test]
+fn a_visitor_reads_the_log() {
+    let now = clock();
+    let mut others = Noted::default();
+    let (mut console, cookie, _) = logged_in(&mut others, now);
+    let asked = Asked {
+        cookie: Some(cookie),
+        ..get("/log")
+    };
+    let page = console.answer(&mut others, &asked, now).html;
+    let second = page.find("second").unwrap();
+    assert!(second < page.find("first &lt;line&gt;").unwrap(), "{page}");
 }
 
 #[test]
