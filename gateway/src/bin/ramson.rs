@@ -39,8 +39,8 @@ usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
 Exit code 0: done; 1: an error, or one of the two does not answer; 2: wrong usage.";
 
 const FORGETS: &str = "\
-this forgets the identity of the router, of devices and of sites, passwords, settings, and all that the
-router knows of others; say: ramson ctl factory-reset yes";
+this forgets the identity of the router, of devices and of sites, passwords, settings, and all that
+the router knows of others; say: ramson ctl factory-reset yes";
 
 const CONFIG: &str = "/etc/ramson/gateway.toml";
 

@@ -51,8 +51,8 @@ pub fn page(visit: &Visit<'_>) -> Reply {
         form("reboot", "", "", "Begin anew", visit),
         form("power-off", "", "", "Switch it off", visit),
         "<h2>Identity</h2><p>The router's identity, those of sites and devices, and the settings, \
-         in one file. Without it they are lost with the machine. The file is not encrypted: whoever \
-         has it can be this box. The password of this page is not in it.</p>"
+         in one file. Without it they are lost with the machine. The file is not encrypted: \
+         whoever has it can be this box. The password of this page is not in it.</p>"
             .to_owned(),
         form("backup", "", &password, "Save it to a file", visit),
         "<p>A saved identity takes the place of this one. Only one box at a time may have it.</p>"
@@ -65,8 +65,8 @@ pub fn page(visit: &Visit<'_>) -> Reply {
             visit,
         ),
         "<h2>Forget everything</h2><p>As it came from the factory: the identities of the router, \
-         of sites and of devices are lost, as are passwords, settings, and what the router knows of \
-         others. Files are deleted, not overwritten.</p>"
+         of sites and of devices are lost, as are passwords, settings, and what the router knows \
+         of others. Files are deleted, not overwritten.</p>"
             .to_owned(),
         form("forget", "", &format!("{sure}{password}"), "Forget and begin anew", visit),
     ];
