@@ -68,7 +68,13 @@ pub fn page(visit: &Visit<'_>) -> Reply {
          of sites and of devices are lost, as are passwords, settings, and what the router knows \
          of others. Files are deleted, not overwritten.</p>"
             .to_owned(),
-        form("forget", "", &format!("{sure}{password}"), "Forget and begin anew", visit),
+        form(
+            "forget",
+            "",
+            &format!("{sure}{password}"),
+            "Forget and begin anew",
+            visit,
+        ),
     ];
     framed(200, "Machine", &body.concat(), visit)
 }
