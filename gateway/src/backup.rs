@@ -1,8 +1,8 @@
 //! The identity of a box in one file, as text: what cannot be made again when it is lost. Names are
 //! those of the data partition; the router's directory there is `i2p`, the gateway's `gateway`.
 //!
-//! It is not encrypted. Reading and writing files is done elsewhere (`supervisor::machine`), by root
-//! with what has been read here by others.
+//! It is not encrypted. Reading and writing files is done elsewhere (`supervisor::machine`), by
+//! root with what has been read here by others.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
