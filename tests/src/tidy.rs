@@ -28,8 +28,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ramson-ipc", &[]),
     ("ramson-proto", &["ramson-ipc"]),
     ("ramson-router", &["ramson-ipc", "ramson-proto"]),
-    ("ramson-gateway", &["ramson-ipc"]),
-    ("ramson-image", &[]),
+    ("ramson-gateway", &["ramson-ipc", "ramson-layout"]),
+    ("ramson-layout", &[]),
+    ("ramson-image", &["ramson-layout"]),
 ];
 
 /// Crates with effects, which the pure core must not know.
