@@ -5,4 +5,5 @@
 
 pub mod bundle;
 pub mod key;
+pub mod state;
 pub mod version;
