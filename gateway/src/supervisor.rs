@@ -14,6 +14,7 @@ pub mod directory;
 pub mod machine;
 pub mod moving;
 pub mod pace;
+pub mod ports;
 pub mod router;
 pub mod routes;
 pub mod rules;
@@ -65,6 +66,7 @@ struct Supervisor {
     secrets: Secrets,
     router: RouterChild,
     watchdog: Watchdog,
+    change: ports::Change,
     /// Uid and gid of the router, and of the page where there is one.
     router_user: (u32, u32),
     page_user: Option<(u32, u32)>,
@@ -112,6 +114,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     let mut this = Supervisor {
         router: RouterChild::new(options.router.clone(), router_user),
         watchdog: Watchdog::new(&config.watchdog),
+        change: ports::Change::None,
         router_user,
         page_user: console_user,
         config,
@@ -265,9 +268,11 @@ impl Supervisor {
         let mut watch = tokio::time::interval(WATCH);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.tend_ports(child, others).await?;
             let pause = child.tend(&self.config, &self.secrets);
             let pause = pause.min(self.router.tend(others.clock.is_known()));
             let pause = pause.min(others.clock.tend());
+            let pause = pause.min(self.ports_due());
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
@@ -284,7 +289,7 @@ impl Supervisor {
                     self.clock_changed(changed).await;
                 }
                 asked = admin.next() => {
-                    let text = self.answer(asked.request, child, others).await;
+                    let text = self.answer(asked.request.clone(), child, others).await;
                     asked.reply(text.as_ref().map_or("reload: failed\n", String::as_str)).await;
                     wipe(text?);
                 }
@@ -315,6 +320,9 @@ impl Supervisor {
                 self.status(child, &others.uplink).await + &own + &clock
             }
             Request::Clock => others.clock.status(),
+            Request::Ports => self.ports(),
+            Request::ChoosePorts(lan, wan) => self.choose_ports(&lan, &wan),
+            Request::ConfirmPorts => self.confirm_ports(),
             Request::Machine(wish) => self.machine(wish).await,
             Request::ClockSet(secs) => {
                 let (changed, text) = others.clock.set_by_hand(secs);

@@ -26,6 +26,9 @@ usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
   clock                    what time it is here, and who says so
   clock set DATE TIME      set it, in UTC: clock set 2026-11-26 20:05:11
   log                      the newest lines of the log
+  ports                    which ports there are, and what they are for
+  ports set LAN WAN        these ports, as they are called now, become the LAN's and the WAN's
+  ports confirm            a change of the ports stays; else it is undone after a while
   reboot, power-off        end everything in order, and begin anew or not
   backup FILE              save the identity; who has that file can be this box
   restore FILE             take a saved identity, and begin anew
@@ -91,6 +94,9 @@ fn arguments() -> Result<Option<Arguments>, String> {
             let secs = secs.ok_or("clock set needs a date and a time: 2026-11-26 20:05:11")?;
             Command::Ask(format!("clock-set {secs}"))
         }
+        ["ports", "set", lan, wan] => Command::Ask(format!("ports-set {lan} {wan}")),
+        ["ports", "confirm"] => Command::Ask("ports-confirm".into()),
+        [word @ "ports"] => Command::Ask((*word).to_owned()),
         ["backup", file] => Command::Backup(file.into()),
         ["restore", file] => Command::Restore(file.into()),
         ["factory-reset", "yes"] => Command::Ask("factory-reset".into()),

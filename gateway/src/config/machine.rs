@@ -12,6 +12,8 @@ pub struct Machine {
     pub enabled: bool,
     /// Where all that it keeps lies.
     pub data: PathBuf,
+    /// How long a change of the ports waits to be confirmed before it is undone.
+    pub confirm_seconds: u16,
 }
 
 impl Default for Machine {
@@ -19,6 +21,7 @@ impl Default for Machine {
         Self {
             enabled: false,
             data: "/data".into(),
+            confirm_seconds: 90,
         }
     }
 }
@@ -26,6 +29,9 @@ impl Default for Machine {
 impl Machine {
     /// Whether the values make sense.
     pub(super) fn check(&self) -> Result<(), Wrong> {
+        if !(5..=600).contains(&self.confirm_seconds) {
+            return Err(("machine", "confirm_seconds", "needs 5 to 600"));
+        }
         let absolute = self.data.is_absolute() && self.data.file_name().is_some();
         absolute
             .then_some(())

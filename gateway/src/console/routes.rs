@@ -10,6 +10,7 @@ use super::views;
 use super::{Asked, Reply};
 use crate::backup::{self as identity, Entry};
 use crate::channel::ShortId;
+use crate::config::Interface;
 use crate::web::Facts;
 use crate::web::router_state::RouterState;
 use std::time::Instant;
@@ -73,6 +74,8 @@ const ROUTES: &[Route] = &[
     route("/devices/new-identity", None, Some(new_identity), false),
     route("/reseed", Some(reseed_form), Some(reseed), false),
     route("/clock", Some(clock), Some(set_clock), false),
+    route("/ports", Some(ports), Some(choose_ports), false),
+    route("/ports/confirm", None, Some(confirm_ports), false),
     route("/log", Some(log), None, false),
     route("/machine", Some(machine), None, false),
     route("/machine/reboot", None, Some(reboot), false),
@@ -321,6 +324,31 @@ fn set_clock(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Rep
     match said.strip_prefix("error: ") {
         Some(why) => views::message(422, "The clock is not set", why.trim(), visit),
         None => Reply::go("/clock?done"),
+    }
+}
+
+fn ports(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    let status = others.supervisor("status");
+    views::ports::page(&others.supervisor("ports"), &status, visit)
+}
+
+fn choose_ports(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    let name = |role| Interface::try_from(visit.form.get(role).to_owned());
+    let (Ok(lan), Ok(wan)) = (name("lan"), name("wan")) else {
+        return views::message(400, "The ports", "Choose two ports.", visit);
+    };
+    let said = others.supervisor(&format!("ports-set {lan} {wan}"));
+    match said.strip_prefix("error: ") {
+        Some(why) => views::message(409, "The ports stay as they are", why.trim(), visit),
+        None => views::ports::changing(visit),
+    }
+}
+
+fn confirm_ports(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    let said = others.supervisor("ports-confirm");
+    match said.strip_prefix("error: ") {
+        Some(why) => views::message(409, "Not confirmed", why.trim(), visit),
+        None => Reply::go("/ports?done"),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod devices;
 pub mod machine;
+pub mod ports;
 pub mod router;
 
 use super::Reply;
@@ -20,6 +21,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/devices", "Devices"),
     ("/reseed", "Reseed"),
     ("/clock", "Clock"),
+    ("/ports", "Ports"),
     ("/log", "Log"),
     ("/machine", "Machine"),
     ("/password", "Password"),

@@ -3,6 +3,7 @@
 
 use super::directory::Directory;
 use crate::channel::ShortId;
+use crate::config::Interface;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,10 +16,10 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Longest request line.
-pub const LINE_MAX: u64 = 32;
+pub const LINE_MAX: u64 = 48;
 
 /// What may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// How things are.
     Status,
@@ -36,6 +37,12 @@ pub enum Request {
     ClockSet(i64),
     /// Something about the machine as a whole.
     Machine(Wish),
+    /// Which ports there are, and what they are for.
+    Ports,
+    /// These ports become the LAN's and the WAN's.
+    ChoosePorts(Interface, Interface),
+    /// A change of the ports stays.
+    ConfirmPorts,
     /// A code with which a new password of the console can be set.
     PasswordCode,
 }
@@ -180,6 +187,8 @@ impl Request {
             "password-set" => Some(Self::PasswordSet),
             "new-identity all" => Some(Self::NewIdentity(None)),
             "clock" => Some(Self::Clock),
+            "ports" => Some(Self::Ports),
+            "ports-confirm" => Some(Self::ConfirmPorts),
             "log" => Some(Self::Machine(Wish::Log)),
             "reboot" => Some(Self::Machine(Wish::Reboot)),
             "power-off" => Some(Self::Machine(Wish::PowerOff)),
@@ -188,6 +197,11 @@ impl Request {
             "restore" => Some(Self::Machine(Wish::Restore)),
             line => match line.split_once(' ')? {
                 ("new-identity", id) => Some(Self::NewIdentity(Some(id.parse().ok()?))),
+                ("ports-set", both) => {
+                    let (lan, wan) = both.split_once(' ')?;
+                    let name = |name: &str| Interface::try_from(name.to_owned()).ok();
+                    Some(Self::ChoosePorts(name(lan)?, name(wan)?))
+                }
                 ("clock-set", secs) => Some(Self::ClockSet(secs.parse().ok()?)),
                 _ => None,
             },

@@ -107,6 +107,14 @@ pub fn apply(config: &Config) -> Result<u64, String> {
     Ok(changed)
 }
 
+/// A port that was the LAN's takes advertisements again, as a WAN does.
+pub fn begin_anew(wan: &str) {
+    for key in ["accept_ra", "autoconf"] {
+        // Without IPv6 there is nothing to be set.
+        let _ = fs::write(format!("{ROOT}/ipv6/conf/{wan}/{key}"), "1");
+    }
+}
+
 fn interfaces() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for family in ["ipv4", "ipv6"] {

@@ -26,6 +26,10 @@ impl Others for Noted {
                 .into(),
             "clock" => "clock: not set, the router waits\n".into(),
             line if line.starts_with("clock-set 9") => "error: no time here\n".into(),
+            "ports" => "port: lan0; 02:00:00:00:00:01; lan; link\n\
+                        port: wan0; 02:00:00:00:00:02; wan; no link\n\
+                        to be confirmed within: 70 s\n"
+                .into(),
             "log" => "first <line>\nsecond\n".into(),
             "backup" => "ramson-backup 1\n".into(),
             "new-identity 00000000" => "error: no device 00000000 was seen lately\n".into(),
@@ -472,4 +476,33 @@ fn odd_requests_are_answered_and_change_nothing() {
         404
     );
     assert_eq!(others.kept.len(), kept);
+}
+
+#[test]
+fn ports_are_chosen_and_confirmed() {
+    let now = clock();
+    let mut others = Noted::default();
+    let (mut console, cookie, token) = logged_in(&mut others, now);
+    let mut ask = |mut asked: Asked| {
+        asked.cookie = Some(cookie.clone());
+        others.lines.clear();
+        let reply = console.answer(&mut others, &asked, now);
+        (reply, others.lines.clone())
+    };
+    let (page, _) = ask(get("/ports"));
+    for part in [
+        "<td>lan0</td><td>02:00:00:00:00:01</td><td>this network (LAN)",
+        "undone in 70 s",
+        "<option value=\"wan0\" selected>",
+    ] {
+        assert!(page.html.contains(part), "{part}: {}", page.html);
+    }
+    let with_token = |rest: &str| format!("token={token}&{rest}");
+    let (_, lines) = ask(post("/ports", &with_token("lan=wan0&wan=lan0")));
+    assert_eq!(lines, ["ports-set wan0 lan0"]);
+    let (odd, lines) = ask(post("/ports", &with_token("lan=a%0Areload&wan=lan0")));
+    assert!(odd.status == 400 && lines.is_empty());
+    let (kept, lines) = ask(post("/ports/confirm", &with_token("")));
+    assert_eq!(header(&kept, "Location"), "/ports?done");
+    assert_eq!(lines, ["ports-confirm"]);
 }
