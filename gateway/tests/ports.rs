@@ -60,20 +60,7 @@ fn ports_change_roles_and_back_unless_it_is_confirmed() {
     wait_for("the start", || world.gatewayd());
     let (lan, wan) = (mac(&world, "lan0"), mac(&world, "wan0"));
     assert!(is_served(&world, "lan") && !is_served(&world, "wan"));
-    for (line, why) in [
-        ("ports-set lan0 wan0\n", "that is how"),
-        ("ports-set lan0 lan0\n", "two ports"),
-        ("ports-set eth7 lan0\n", "no port eth7"),
-        ("ports-confirm\n", "no change"),
-        ("ports-set lan0\n", "refused"),
-        ("ports-set a/b lan0\n", "refused"),
-    ] {
-        let said = world.admin(line);
-        assert!(
-            said.starts_with("error: ") && said.contains(why),
-            "{line}: {said}"
-        );
-    }
+    what_cannot_be_is_refused(&world);
     let swap = |world: &World| {
         let said = world.admin("ports-set wan0 lan0\n");
         assert!(said.starts_with("ports-set: ok"), "{said}");
@@ -116,4 +103,21 @@ fn ports_change_roles_and_back_unless_it_is_confirmed() {
     let kept = fs::read_to_string(data.join("config/ports")).unwrap();
     assert_eq!(kept, format!("lan {wan}\nwan {lan}\n"));
     assert_eq!(world.stop(), Some(0));
+}
+
+fn what_cannot_be_is_refused(world: &World) {
+    for (line, why) in [
+        ("ports-set lan0 wan0\n", "that is how"),
+        ("ports-set lan0 lan0\n", "two ports"),
+        ("ports-set eth7 lan0\n", "no port eth7"),
+        ("ports-confirm\n", "no change"),
+        ("ports-set lan0\n", "refused"),
+        ("ports-set a/b lan0\n", "refused"),
+    ] {
+        let said = world.admin(line);
+        assert!(
+            said.starts_with("error: ") && said.contains(why),
+            "{line}: {said}"
+        );
+    }
 }
