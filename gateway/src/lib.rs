@@ -34,6 +34,7 @@ pub mod report;
 pub mod rogue;
 pub mod router_client;
 pub mod saved;
+pub mod update;
 pub mod vip;
 pub mod wan_dhcp;
 pub mod web;

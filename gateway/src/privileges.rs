@@ -45,6 +45,20 @@ pub fn restrict_supervisor(clock: bool) -> Result<(), String> {
     caps::set(None, CapSet::Permitted, &keep).map_err(|e| text("permitted set", &e))
 }
 
+/// Gives up every capability of a process of root's: what is left is what root's files let their
+/// owner do.
+///
+/// # Errors
+/// In words, when the kernel refuses.
+pub fn drop_all() -> Result<(), String> {
+    prctl::set_no_new_privs().map_err(|e| format!("no_new_privs: {e}"))?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(|e| format!("RLIMIT_CORE: {e}"))?;
+    for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+        caps::clear(None, set).map_err(|e| format!("{set:?} capabilities: {e}"))?;
+    }
+    Ok(())
+}
+
 /// Makes sure that this process has no capability and cannot get one.
 ///
 /// # Errors
