@@ -11,11 +11,17 @@ use std::process::Command;
 pub struct Parts(BTreeMap<String, PathBuf>);
 
 impl Parts {
-    /// Looks through a folder.
+    /// Looks through a folder. Links that lead out of it are left out: what they name is this
+    /// machine's own.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn of(root: &Path) -> Outcome<Self> {
+        let inside = root.canonicalize().at(root)?;
+        let is_file = |path: &Path| {
+            let real = path.canonicalize().unwrap_or_default();
+            real.starts_with(&inside) && real.is_file()
+        };
         let mut found = BTreeMap::new();
         let mut folders = vec![root.to_path_buf()];
         while let Some(folder) = folders.pop() {
@@ -28,7 +34,7 @@ impl Parts {
                         .any(|name| entry.file_name() == *name)
                 {
                     folders.push(entry.path());
-                } else if entry.path().is_file() {
+                } else if is_file(&entry.path()) {
                     let name = entry.file_name().to_string_lossy().into_owned();
                     found.insert(name, entry.path());
                 }
@@ -101,6 +107,26 @@ fn needs(text: &str) -> Needs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_out_of_the_packages_are_not_followed() {
+        let root = std::env::temp_dir().join(format!("ramson-parts-{}", std::process::id()));
+        let [bin, sbin] = ["bin", "sbin"].map(|name| root.join(name));
+        for folder in [&bin, &sbin] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::write(bin.join("tool"), "ours").unwrap();
+        std::os::unix::fs::symlink("tool", bin.join("alias")).unwrap();
+        std::os::unix::fs::symlink("/bin/sh", sbin.join("tool")).unwrap();
+        std::os::unix::fs::symlink("/bin/sh", sbin.join("sh")).unwrap();
+        let parts = Parts::of(&root).unwrap();
+        let found = ["tool", "alias", "sh"].map(|name| parts.find(name).map(fs::read));
+        fs::remove_dir_all(&root).unwrap();
+        let [tool, alias, sh] = found;
+        assert_eq!(tool.unwrap().unwrap(), b"ours");
+        assert_eq!(alias.unwrap().unwrap(), b"ours");
+        assert!(sh.is_err());
+    }
 
     #[test]
     fn loader_and_libraries_are_read() {
