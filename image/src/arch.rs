@@ -51,12 +51,13 @@ impl Arch {
         }
     }
 
-    /// The kernel's target to build, and where the result lies.
+    /// The kernel's target to build, and where the result lies: compressed, which the kernel of
+    /// x86_64 does by itself, and for 64-bit ARM QEMU and GRUB undo.
     #[must_use]
     pub fn kernel_image(self) -> (&'static str, &'static str) {
         match self {
             Self::X86_64 => ("bzImage", "arch/x86/boot/bzImage"),
-            Self::Aarch64 => ("Image", "arch/arm64/boot/Image"),
+            Self::Aarch64 => ("Image.gz", "arch/arm64/boot/Image.gz"),
         }
     }
 

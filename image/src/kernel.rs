@@ -42,7 +42,8 @@ pub fn get(arch: Arch, told: &mut dyn FnMut(&str)) -> Outcome<PathBuf> {
     let compiler = output(Command::new(compiler(arch)).arg("--version"))?;
     let wanted = Fragment::parse(&fragments)?;
     let hash = |version: &str| {
-        let all = [arch.name(), SOURCE, version, &fragments, &compiler].join("\n");
+        let form = arch.kernel_image().0;
+        let all = [arch.name(), form, SOURCE, version, &fragments, &compiler].join("\n");
         data_encoding::HEXLOWER.encode(&Sha256::digest(all.as_bytes())[..8])
     };
     // Without asking the mirror, as long as nothing else has changed.

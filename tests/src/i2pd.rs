@@ -190,6 +190,11 @@ impl Node {
         }
     }
 
+    /// The running process, to be held up and let go on.
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
     /// Ends the process.
     pub fn end(&mut self) {
         self.process = None;

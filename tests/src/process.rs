@@ -104,6 +104,16 @@ impl Process {
         }
     }
 
+    /// Lets the group stand still, as on a machine that has no time for it.
+    pub fn hold(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Ends the process: a request, then after `grace` force.
     pub fn end(&mut self, grace: Duration) {
         self.ask();

@@ -1,12 +1,11 @@
 //! Against real peers: what is lost in the middle of using a site comes again.
 //!
 //! Needs root and namespaces, like the other interop tests. How soon i2pd finds out what it has
-//! lost differs from run to run, so this is no part of `cargo ci`:
-//! `cargo test -p ramson-tests --test interop_recovery -- --ignored --test-threads=1 --nocapture`.
+//! lost differs from run to run: we are measured beside a router that starts at that moment and has
+//! nothing to recover from.
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ramson_tests::network::{Network, Plan};
@@ -24,21 +23,21 @@ const TRY: Duration = Duration::from_secs(4);
 const LATER: Duration = Duration::from_secs(150);
 /// Seconds that we may be behind a router that starts afresh.
 const BEHIND: f64 = 15.0;
+/// Seconds after which pages are to come again.
+const AIM: f64 = 10.0;
+/// Seconds that a site stands still: long enough for a new session to be tried.
+const STILL: f64 = 25.0;
 /// Pages in a row that show that it was no accident.
 const ROW: usize = 8;
-
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// Our router with tunnels of two hops among twelve i2pd routers, and the site in use.
 struct Stage {
     router: Router,
     network: Network,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl Stage {
     fn up() -> Stage {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         setup::ready(&[Suite::Forky], true).unwrap();
         let plan = Plan {
             routers: 12,
@@ -50,11 +49,7 @@ impl Stage {
         };
         let network = Network::up(&plan).unwrap();
         let router = Router::start(network.slot().unwrap(), 2).unwrap();
-        let mut stage = Stage {
-            router,
-            network,
-            _alone: alone,
-        };
+        let mut stage = Stage { router, network };
         let first = stage.seconds_to_page(FIRST_PAGE);
         println!("first page after {first:.1} s");
         stage.pages(ROW);
@@ -126,10 +121,7 @@ impl Stage {
 
 /// Ordinary churn: two relays end while a site is in use. Until the site has other tunnels nobody
 /// reaches it; from then on we do about as soon as a router that starts afresh.
-#[test]
-#[ignore = "needs root and namespaces"]
-fn two_relays_end() {
-    let mut stage = Stage::up();
+fn two_relays_end(stage: &mut Stage) {
     // Neither floodfills, nor the site's router and the client's.
     for relay in [4, 5] {
         stage.network.nodes[relay].end();
@@ -145,10 +137,7 @@ fn two_relays_end() {
 /// The site's router starts again with the same keys: what it knew of our sessions is gone, and
 /// what we know of its leases is void. How soon it can be reached again is its own affair: i2pd
 /// takes up to a minute or two for tunnels and for a LeaseSet that floodfills have.
-#[test]
-#[ignore = "needs root and namespaces"]
-fn the_site_forgets_our_session() {
-    let mut stage = Stage::up();
+fn the_site_forgets_our_session(stage: &mut Stage) {
     let publisher = stage.network.publisher_mut().unwrap();
     publisher.end();
     publisher.start().unwrap();
@@ -156,4 +145,36 @@ fn the_site_forgets_our_session() {
     println!("page again {healed:.1} s after the site's restart");
     stage.pages(ROW);
     stage.two_mb();
+}
+
+/// The site's router stands still, as on a machine that has no time for it. What we repeat
+/// meanwhile, and the new sessions that we try, reach it all at once, and it goes on answering
+/// under the session that it had; then that session has to be as good as it was.
+fn the_site_stands_still(stage: &mut Stage) {
+    let doubted = stage.router.number("sessions.doubted");
+    let site = stage.network.publisher().process().unwrap();
+    site.hold();
+    let begin = wall::now();
+    while wall::since(begin) < STILL {
+        let got = stage.fetch("/", TRY);
+        assert!(!got.is_ok(), "who stands still answers: {got:?}");
+    }
+    site.resume();
+    let (ours, fresh) = stage.beside_a_fresh_one();
+    println!("the site goes on: page again after {ours:.1} s, a fresh router's after {fresh:.1} s");
+    assert!(ours < AIM.max(fresh + 5.0), "{}", stage.router.status());
+    assert!(stage.router.number("sessions.doubted") > doubted);
+    let slowest = stage.pages(ROW);
+    println!("slowest page after that {slowest:.1} s");
+    stage.two_mb();
+}
+
+/// One after the other in one network: to set one up takes longer than each of them.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn what_is_lost_comes_again() {
+    let mut stage = Stage::up();
+    the_site_stands_still(&mut stage);
+    two_relays_end(&mut stage);
+    the_site_forgets_our_session(&mut stage);
 }

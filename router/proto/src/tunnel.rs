@@ -119,6 +119,22 @@ pub struct InboundInfo {
     pub proven: bool,
 }
 
+impl OutboundInfo {
+    /// What speaks against it; the least comes first.
+    #[must_use]
+    pub fn weakness(&self) -> u8 {
+        2 * u8::from(self.failing) + u8::from(self.doubted)
+    }
+}
+
+impl InboundInfo {
+    /// What speaks against it; the least comes first.
+    #[must_use]
+    pub fn weakness(&self) -> u8 {
+        2 * u8::from(self.failing) + u8::from(self.doubted)
+    }
+}
+
 /// The best of these and all that are as good; `rank` says how bad one is.
 pub fn best_of<T: Clone>(all: &[T], rank: impl Fn(&T) -> u8) -> Vec<T> {
     let best = all.iter().map(&rank).min();

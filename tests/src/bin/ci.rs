@@ -90,12 +90,14 @@ const STEPS: &[Step] = &[
             "interop_transit",
             "--test",
             "interop_lan",
+            "--test",
+            "interop_recovery",
             "--",
             "--ignored",
             "--test-threads=1",
             "--nocapture",
         ],
-        minutes: 20,
+        minutes: 30,
     },
     // The first run on a machine builds two kernels.
     Step {

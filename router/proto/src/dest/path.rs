@@ -138,7 +138,7 @@ const UNKNOWN: Duration = Duration::from_secs(1);
 /// What makes a pair one to take only when there is no other.
 fn weaknesses(now: Now, o: &OutboundInfo, l: &Lease) -> u32 {
     let ends = u32::from(!is_fresh(o, now)) + u32::from(l.expires <= now.wall + MARGIN);
-    2 * (u32::from(o.failing) + ends) + u32::from(o.doubted)
+    2 * ends + u32::from(o.weakness())
 }
 
 fn is_fresh(o: &OutboundInfo, now: Now) -> bool {
@@ -155,33 +155,58 @@ mod tests {
     use crate::time::Date;
     use std::collections::BTreeSet;
 
-    #[test]
-    fn every_pair_has_its_turn_before_one_is_tried_again() {
-        let wall = Date::from_secs(1_767_225_600);
-        let now = Now {
+    const LATER: Duration = Duration::from_secs(600);
+
+    fn start() -> Now {
+        Now {
             mono: Instant(1),
-            wall,
-        };
-        let later = Duration::from_secs(600);
-        // The first tunnel is the fastest by far.
-        let outbound: Vec<OutboundInfo> = (0..2)
-            .map(|n| OutboundInfo {
-                id: OutboundId(n),
-                first: RouterHash([30; 32]),
-                endpoint: RouterHash([40; 32]),
-                expires: now.mono + later,
-                expires_date: wall + later,
-                hops: 2,
-                rtt: Some(Duration::from_millis(100 + 900 * u64::from(n))),
-                failing: false,
-                doubted: false,
-            })
-            .collect();
-        let leases = [1, 2].map(|n| Lease {
+            wall: Date::from_secs(1_767_225_600),
+        }
+    }
+
+    fn tunnel(now: Now, n: u32, rtt: u64) -> OutboundInfo {
+        OutboundInfo {
+            id: OutboundId(n),
+            first: RouterHash([30; 32]),
+            endpoint: RouterHash([40; 32]),
+            expires: now.mono + LATER,
+            expires_date: now.wall + LATER,
+            hops: 2,
+            rtt: Some(Duration::from_millis(rtt)),
+            failing: false,
+            doubted: false,
+        }
+    }
+
+    fn lease(now: Now, n: u8) -> Lease {
+        Lease {
             gateway: RouterHash([n; 32]),
             tunnel: TunnelId(7),
-            expires: wall + later,
-        });
+            expires: now.wall + LATER,
+        }
+    }
+
+    #[test]
+    fn what_is_in_doubt_comes_after_what_is_not_and_what_fails_last() {
+        let now = start();
+        let [mut failing, mut doubted, slow] = [1, 10, 9000].map(|n| tunnel(now, n, n.into()));
+        (failing.failing, doubted.doubted) = (true, true);
+        let chosen = |tunnels: &[OutboundInfo]| {
+            let mut rng = Rng::from_number(1);
+            let path = Paths::default().choose(now, &mut rng, tunnels, &[lease(now, 1)]);
+            path.unwrap().outbound
+        };
+        assert_eq!(chosen(&[failing, doubted, slow]), slow.id);
+        assert_eq!(chosen(&[failing, doubted]), doubted.id);
+        assert_eq!(chosen(&[failing]), failing.id);
+    }
+
+    #[test]
+    fn every_pair_has_its_turn_before_one_is_tried_again() {
+        let now = start();
+        // The first tunnel is the fastest by far.
+        let outbound = [tunnel(now, 0, 100), tunnel(now, 1, 1000)];
+        let leases = [1, 2].map(|n| lease(now, n));
         let (mut now, mut rng) = (now, Rng::from_number(1));
         let mut paths = Paths::default();
         for _ in 0..3 {

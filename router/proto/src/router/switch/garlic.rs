@@ -6,7 +6,7 @@ use crate::netdb::{Context, Source};
 use crate::router::output::Class;
 use crate::router::{EXPLORATORY, Router};
 use crate::time::Now;
-use crate::tunnel::{InboundId, PoolId, best_of};
+use crate::tunnel::{InboundId, OutboundInfo, PoolId, best_of};
 use crate::wire::hash::RouterHash;
 use crate::wire::i2np::{Message, kind};
 
@@ -129,8 +129,7 @@ impl Router {
     /// Sends to a router out of one of the pool's outbound tunnels; the router's own messages go
     /// over a link when it has none. What a destination says never does.
     pub(super) fn send_by_pool(&mut self, now: Now, pool: PoolId, to: RouterHash, m: Message) {
-        let tunnels: Vec<_> = self.tunnels.outbound(pool).collect();
-        let tunnels = best_of(&tunnels, |t| 2 * u8::from(t.failing) + u8::from(t.doubted));
+        let tunnels = ways_out(self.tunnels.outbound(pool));
         let delivery = crate::tunnel::fragment::TunnelDelivery::Router(to);
         match self.rng.pick(&tunnels) {
             Some(tunnel) => {
@@ -140,5 +139,41 @@ impl Router {
             None if pool == EXPLORATORY => self.send_direct(to, Class::Control, m),
             None => self.drop_one(),
         }
+    }
+}
+
+/// The tunnels that speak least against themselves.
+fn ways_out(tunnels: impl Iterator<Item = OutboundInfo>) -> Vec<OutboundInfo> {
+    best_of(&tunnels.collect::<Vec<_>>(), OutboundInfo::weakness)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Date, Instant};
+    use crate::tunnel::OutboundId;
+
+    #[test]
+    fn what_is_in_doubt_is_sent_by_after_what_is_not_and_what_fails_last() {
+        let tunnel = |n: u32, failing, doubted| OutboundInfo {
+            id: OutboundId(n),
+            first: RouterHash([1; 32]),
+            endpoint: RouterHash([2; 32]),
+            expires: Instant(1),
+            expires_date: Date::from_secs(1),
+            hops: 1,
+            rtt: None,
+            failing,
+            doubted,
+        };
+        let ids = |tunnels: &[OutboundInfo]| -> Vec<u32> {
+            let best = ways_out(tunnels.iter().copied());
+            best.iter().map(|t| t.id.0).collect()
+        };
+        let [doubted, failing] = [tunnel(1, false, true), tunnel(2, true, false)];
+        let good = [tunnel(3, false, false), tunnel(4, false, false)];
+        assert_eq!(ids(&[doubted, failing, good[0], good[1]]), [3, 4]);
+        assert_eq!(ids(&[failing, doubted]), [1]);
+        assert_eq!(ids(&[tunnel(5, true, true), failing]), [2]);
     }
 }

@@ -7,7 +7,7 @@ use crate::router::Router;
 use crate::router::output::{Class, LinkCmd, Output};
 use crate::time::Now;
 use crate::trace::{Event, Level, Sensitive};
-use crate::tunnel::{Tunnels, best_of};
+use crate::tunnel::{InboundInfo, Tunnels, best_of};
 use crate::wire::hash::{MessageId, RouterHash};
 use crate::wire::i2np::tunnel::TunnelGateway;
 use crate::wire::i2np::{Message, kind};
@@ -22,18 +22,24 @@ impl Paths for OwnPaths<'_> {
         asked: Option<RouterHash>,
         rng: &mut Rng,
     ) -> Option<ReplyPath> {
-        let working = self.0.inbound(pool_of(ctx)).filter(|t| !t.failing);
-        let working = best_of(&working.collect::<Vec<_>>(), |t| u8::from(t.doubted));
-        let paths = working.iter().map(|t| ReplyPath {
-            gateway: t.gateway,
-            tunnel: t.gateway_tunnel,
-        });
-        one_apart(&paths.collect::<Vec<_>>(), asked, rng)
+        one_apart(&reply_paths(self.0.inbound(pool_of(ctx))), asked, rng)
     }
 
     fn has_outbound(&self, ctx: Context) -> bool {
         self.0.outbound(pool_of(ctx)).next().is_some()
     }
+}
+
+/// By which tunnels an answer may come: none that fails, and those in doubt only where there are no
+/// others.
+fn reply_paths(tunnels: impl Iterator<Item = InboundInfo>) -> Vec<ReplyPath> {
+    let working: Vec<_> = tunnels.filter(|t| !t.failing).collect();
+    let best = best_of(&working, InboundInfo::weakness).into_iter();
+    best.map(|t| ReplyPath {
+        gateway: t.gateway,
+        tunnel: t.gateway_tunnel,
+    })
+    .collect()
 }
 
 /// One of these: the first with another gateway than `asked`, if somebody is asked.
@@ -193,6 +199,8 @@ fn class_of(message: &Message) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::{Date, Instant};
+    use crate::tunnel::InboundId;
     use crate::wire::hash::TunnelId;
 
     #[test]
@@ -213,5 +221,35 @@ mod tests {
         let free = (0..64).filter_map(|_| one_apart(&[path(1), path(2)], None, &mut rng));
         let free: std::collections::BTreeSet<_> = free.map(|p| p.tunnel).collect();
         assert_eq!(free.len(), 2, "without one that is asked all are used");
+    }
+
+    fn tunnel(n: u8, failing: bool, doubted: bool) -> InboundInfo {
+        InboundInfo {
+            id: InboundId(n.into()),
+            gateway: RouterHash([n; 32]),
+            gateway_tunnel: TunnelId(n.into()),
+            receive: TunnelId(1),
+            last: RouterHash([n; 32]),
+            expires: Instant(1),
+            expires_date: Date::from_secs(1),
+            hops: 1,
+            rtt: None,
+            failing,
+            doubted,
+            proven: true,
+        }
+    }
+
+    #[test]
+    fn answers_come_by_tunnels_in_doubt_only_when_there_are_no_others() {
+        let gateways = |tunnels: &[InboundInfo]| -> Vec<u8> {
+            let paths = reply_paths(tunnels.iter().copied());
+            paths.iter().map(|path| path.gateway.0[0]).collect()
+        };
+        let [doubted, failing] = [tunnel(1, false, true), tunnel(2, true, false)];
+        let good = [tunnel(3, false, false), tunnel(4, false, false)];
+        assert_eq!(gateways(&[doubted, failing, good[0], good[1]]), [3, 4]);
+        assert_eq!(gateways(&[failing, doubted]), [1]);
+        assert_eq!(gateways(&[failing]), [0; 0]);
     }
 }

@@ -80,3 +80,26 @@ fn late_answers_do_not_crowd_a_pool() {
     }
     assert!(most >= 6, "never more than {most}");
 }
+
+#[test]
+fn builds_of_a_pool_that_is_in_doubt_get_no_time_to_be_lost_in() {
+    let mut net = started(24);
+    net.us.add_pool(net.now, CLIENT, THREE);
+    net.run(secs(20));
+    // Nothing comes back any more, neither tests nor answers to builds.
+    net.each(|r| r.dead = true);
+    net.us.suspect_all(net.now, CLIENT);
+    let wanted = THREE.inbound_quantity;
+    let mut most = 0;
+    for _ in 0..80 {
+        net.run(Duration::from_millis(100));
+        let (inbound, _) = good(&net, CLIENT);
+        if inbound == usize::from(wanted) {
+            most = most.max(net.us.building(CLIENT, Direction::Inbound));
+        }
+    }
+    assert!(
+        most > usize::from(wanted),
+        "never more than {most} at a time"
+    );
+}
