@@ -48,7 +48,8 @@ impl Stage {
             ..Plan::default()
         };
         let network = Network::up(&plan).unwrap();
-        let router = Router::start(network.slot().unwrap(), 2).unwrap();
+        let router =
+            Router::start_with(network.slot().unwrap(), 2, "[log]\nlevel = \"debug\"\n").unwrap();
         let mut stage = Stage { router, network };
         let first = stage.seconds_to_page(FIRST_PAGE);
         println!("first page after {first:.1} s");

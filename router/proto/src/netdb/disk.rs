@@ -73,7 +73,11 @@ impl NetDb {
                 let Some(hash) = self.disk.changed.pop_first() else {
                     break;
                 };
-                if let Some(info) = self.routers.get(&hash).cloned() {
+                // What is read at a start counts as known to all: a floodfill that one router
+                // alone has told of is not to come back as that.
+                let common = self.routers.may_serve_clients(&hash);
+                let info = self.routers.get(&hash);
+                if let Some(info) = info.filter(|i| common || !i.is_floodfill()).cloned() {
                     self.routers.set_on_disk(&hash);
                     self.persist(hash, Some(info));
                 }

@@ -79,9 +79,23 @@ struct Known {
     served: bool,
     proven: bool,
     on_disk: bool,
+    teller: Option<RouterHash>,
+    is_common: bool,
 }
 
 impl Known {
+    /// Somebody says that there is such a router.
+    fn told(&mut self, hash: &RouterHash, origin: Origin) {
+        match origin {
+            Origin::Start => self.is_common = true,
+            Origin::Given { by, .. } if by != *hash => match self.teller {
+                None => self.teller = Some(by),
+                Some(first) => self.is_common |= first != by,
+            },
+            Origin::Given { .. } | Origin::Caller => {}
+        }
+    }
+
     const fn giver(&self) -> Option<RouterHash> {
         match self.origin {
             Origin::Given { by, .. } => Some(by),
@@ -122,6 +136,8 @@ impl Routers {
                 served: false,
                 proven: false,
                 on_disk: false,
+                teller: None,
+                is_common: false,
             },
         };
         let Some(gone) = self.room(&new.info, new.origin) else {
@@ -139,6 +155,7 @@ impl Routers {
         self.remove(&hash);
         known.served |= new.served;
         known.origin = better(known.origin, new.origin);
+        known.told(&hash, new.origin);
         known.nets = nets(&new.info);
         known.info = new.info;
         self.bytes += known.info.as_bytes().len();
@@ -236,7 +253,19 @@ impl Routers {
         if let Some(known) = self.map.get_mut(hash) {
             known.served |= served;
             known.origin = better(known.origin, origin);
+            known.told(hash, origin);
         }
+    }
+
+    /// A router answered a question of the router itself with this name; whether that makes
+    /// it one to be written down.
+    pub fn named(&mut self, hash: &RouterHash, by: RouterHash) -> bool {
+        let Some(known) = self.map.get_mut(hash) else {
+            return false;
+        };
+        let before = known.is_common;
+        known.told(hash, Origin::Given { by, asked: true });
+        known.is_common && !before && !known.on_disk
     }
 
     fn is_safe(&self, hash: &RouterHash, known: &Known) -> bool {
@@ -316,17 +345,12 @@ impl Routers {
         self.floodfills.iter().filter_map(|h| self.get(h))
     }
 
-    /// Whether a destination may ask or store to it: nobody may plant a floodfill in our netDb
-    /// and see by its questions which destination is ours.
+    /// Whether a destination may ask or store to it. Two routers besides itself have to have told
+    /// of it, or it was known at the start: one that only somebody and we know sees by a question
+    /// which destination is ours, however long after.
     #[must_use]
     pub fn may_serve_clients(&self, hash: &RouterHash) -> bool {
-        self.map.get(hash).is_some_and(|k| {
-            let planted = matches!(
-                k.origin,
-                Origin::Caller | Origin::Given { asked: false, .. }
-            );
-            k.proven || !planted
-        })
+        self.map.get(hash).is_some_and(|k| k.is_common)
     }
 
     /// Whether it is known for long enough that asking it says nothing about when.

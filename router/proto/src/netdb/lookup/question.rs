@@ -186,6 +186,14 @@ impl NetDb {
             return;
         };
         self.observed(now.mono, ctx, who, Observation::LookupAnswered);
+        if ctx == Context::Router {
+            // What a destination hears stays with it.
+            for peer in reply.peers.iter().take(limits::SEARCH_REPLY_FOLLOWED) {
+                if self.routers.named(peer, who) {
+                    self.note_change(now.mono, *peer);
+                }
+            }
+        }
         if !matches!(goal, Goal::Verify | Goal::Referral | Goal::Errand) {
             let peers = reply.peers.iter().take(n).copied().collect::<Vec<_>>();
             self.follow(now, ctx, who, &peers);

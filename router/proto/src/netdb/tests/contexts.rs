@@ -51,7 +51,7 @@ fn a_referral_stays_with_the_destination_that_got_it() {
 /// Who pushes a floodfill to us that nobody else knows does not see a destination ask it.
 #[test]
 fn a_planted_floodfill_is_not_asked_by_destinations() {
-    let (mut net, _, _, client) = network();
+    let (mut net, ffs, _, client) = network();
     quiet(&mut net, client);
     let spy = net.add(500, "XfR");
     let info = Arc::clone(&net.nodes[&spy].info);
@@ -73,10 +73,37 @@ fn a_planted_floodfill_is_not_asked_by_destinations() {
     net.lookup(client, CLIENT, Target::LeaseSet(DestHash([1; 32])));
     net.run(Duration::from_secs(21));
     assert!(!asked(&net, CLIENT));
-    // The router itself tries it out; then it is one like others.
+    let written = |net: &Net| {
+        let of_spy = |o: &NetDbOutput| match o {
+            NetDbOutput::Persist(Persist::Router { hash, .. }) => *hash == spy,
+            _ => false,
+        };
+        net.nodes[&client].seen.iter().any(of_spy)
+    };
+    // That the router itself has tried it out changes nothing, nor does that it comes again by the
+    // same router or by its owner: nobody else may know it.
     net.lookup(client, Context::Router, Target::Router(RouterHash([2; 32])));
     net.run(Duration::from_secs(21));
     assert!(asked(&net, Context::Router));
+    for by in [RouterHash([0xcc; 32]), spy] {
+        let (now, db) = (net.now, &mut net.node(client).db);
+        let bytes = info.as_bytes();
+        let again = db.insert_router_bytes(now, &mut Rng::from_number(1), by, bytes, false);
+        assert_eq!(again, Ok(false));
+    }
+    net.lookup(client, CLIENT, Target::LeaseSet(DestHash([4; 32])));
+    net.run(Duration::from_secs(21));
+    assert!(!asked(&net, CLIENT));
+    assert!(!written(&net), "a start would take it for known");
+    // Other routers name it in their answers: then it is one like others.
+    for ff in &ffs {
+        net.introduce(*ff, spy);
+    }
+    for n in 5..8 {
+        net.lookup(client, Context::Router, Target::Router(RouterHash([n; 32])));
+        net.run(Duration::from_secs(21));
+    }
+    assert!(written(&net));
     net.lookup(client, CLIENT, Target::LeaseSet(DestHash([3; 32])));
     net.run(Duration::from_secs(21));
     assert!(asked(&net, CLIENT));
