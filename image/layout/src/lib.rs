@@ -5,5 +5,6 @@
 
 pub mod bundle;
 pub mod key;
+pub mod parts;
 pub mod state;
 pub mod version;

@@ -1,7 +1,7 @@
 //! Which of the two systems is started: what the boot loader counts and the system judges.
 //!
-//! It lies twice in a partition of its own, written in place, each time over the older copy: one
-//! that is torn is not the only one. A copy is an environment block of GRUB's, so that its scripts
+//! It lies twice in a partition of its own, written in place, by the system each time over the
+//! older copy: one that is torn is not the only one. A copy is an environment block of GRUB's, so that its scripts
 //! read and write it; it has no checksum that GRUB could make, but all values once more in
 //! one (`check`), and they lie in one sector.
 
@@ -134,12 +134,14 @@ impl State {
     }
 
     /// What the boot loader writes before it starts what [`State::next`] says; `None`: nothing.
+    /// It writes over the copy that counts, for it cannot add up a number: when that is torn, the
+    /// older one counts again, in which the slot on trial is not wanted.
     #[must_use]
     pub fn counted(&self) -> Option<Self> {
         let slot = self.next()?;
         (self.health(slot) == Health::Trial).then(|| Self {
             tries: self.tries + 1,
-            ..self.following()
+            ..*self
         })
     }
 
