@@ -1,9 +1,9 @@
 //! Which of the two systems is started: what the boot loader counts and the system judges.
 //!
 //! It lies twice in a partition of its own, written in place, by the system each time over the
-//! older copy: one that is torn is not the only one. A copy is an environment block of GRUB's, so that its scripts
-//! read and write it; it has no checksum that GRUB could make, but all values once more in
-//! one (`check`), and they lie in one sector.
+//! older copy: one that is torn is not the only one. A copy is an environment block of GRUB's, so
+//! that its scripts read and write it; it has no checksum that GRUB could make, but all values once
+//! more in one (`check`), and they lie in one sector.
 
 use std::fmt;
 
