@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::fault::{About, Outcome};
-use crate::{agreement, kernel, programs, root};
+use crate::{agreement, kernel, programs, root, update};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,15 @@ impl Image {
 /// # Errors
 /// What is missing, does not build or does not fit together.
 pub fn build(arch: Arch, told: &mut dyn FnMut(&str)) -> Outcome<Image> {
+    build_signed(arch, None, told)
+}
+
+/// As [`build`], with a key of one's own for updates.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_signed(arch: Arch, key: Option<&Path>, told: &mut dyn FnMut(&str)) -> Outcome<Image> {
+    let key = update::signing(key)?;
     let complaints = agreement::complaints()?;
     if !complaints.is_empty() {
         return Err(complaints.join("\n"));
@@ -41,7 +50,7 @@ pub fn build(arch: Arch, told: &mut dyn FnMut(&str)) -> Outcome<Image> {
     told("the kernel is there");
     let programs = programs::build(arch)?;
     told("the programs are built, static");
-    let root = root::make(arch, &programs)?;
+    let root = root::make(arch, &programs, &key)?;
     told("the root file system is packed");
     Ok(Image { arch, kernel, root })
 }

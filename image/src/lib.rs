@@ -20,3 +20,4 @@ pub mod qemu;
 pub mod root;
 pub mod run;
 pub mod tables;
+pub mod update;

@@ -15,6 +15,7 @@ pub const PROGRAMS: &[&str] = &[
     "wan-dhcp",
     "clock",
     "console",
+    "updater",
     "ramson",
 ];
 
@@ -56,7 +57,7 @@ pub fn build(arch: Arch) -> Outcome<PathBuf> {
 }
 
 /// When the sources were changed last, seconds since 1970; `None` outside of a repository.
-fn last_change() -> Option<String> {
+pub(crate) fn last_change() -> Option<String> {
     let mut git = Command::new("git");
     git.args(["log", "-1", "--format=%ct"])
         .current_dir(places::repository());

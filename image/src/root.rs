@@ -9,6 +9,8 @@ use crate::places;
 use crate::programs::PROGRAMS;
 use crate::run::output;
 use crate::tables::{self, Permission};
+use crate::update;
+use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -30,7 +32,7 @@ const TIME: &str = "0";
 ///
 /// # Errors
 /// What is missing or does not fit together.
-pub fn make(arch: Arch, programs: &Path) -> Outcome<PathBuf> {
+pub fn make(arch: Arch, programs: &Path, key: &SigningKey) -> Outcome<PathBuf> {
     let root = places::built(arch).join("root");
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root).at(&root)?;
@@ -52,6 +54,9 @@ pub fn make(arch: Arch, programs: &Path) -> Outcome<PathBuf> {
     dynamic_programs(arch, &root)?;
     for name in PROGRAMS {
         copy(&programs.join(name), &root.join("usr/bin").join(name))?;
+    }
+    for (name, text) in update::files(key)? {
+        write(&root.join(name), text)?;
     }
     output(Command::new(common.join("post-build.sh")).arg(&root))?;
     let permissions = tables::permissions(&text("permissions.table")?)?;

@@ -1,5 +1,6 @@
 //! `cargo image`: builds the appliance, and boots it between a LAN client and a private network.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use ramson_tests::steps::Steps;
 use ramson_tests::{setup, stop, wall};
 
 const USAGE: &str = "\
-cargo image build [--arch x86_64|aarch64] [--yes]
+cargo image build [--arch x86_64|aarch64] [--key FILE] [--yes]
     builds the kernel and the root file system
 cargo image qemu [--arch x86_64|aarch64] [--memory MB] [--kvm] [--stay] [--yes]
     boots them between a LAN client and a private network, and opens its site
@@ -25,6 +26,7 @@ cargo image check
     Buildroot, unpacked there, is asked too
 
     --arch     default: this machine's
+    --key      signs updates, 64 hexadecimal digits; default: one made for this build directory
     --memory   default: 256
     --kvm      with the help of the machine's processor; emulated otherwise
     --stay     leave everything running until Ctrl-C
@@ -33,6 +35,7 @@ cargo image check
 struct Options {
     boot: bool,
     arch: Option<Arch>,
+    key: Option<PathBuf>,
     memory: u32,
     kvm: bool,
     stay: bool,
@@ -67,6 +70,7 @@ fn options() -> Outcome<Options> {
     let mut options = Options {
         boot,
         arch: None,
+        key: None,
         memory: 256,
         kvm: false,
         stay: false,
@@ -78,6 +82,7 @@ fn options() -> Outcome<Options> {
                 let name = words.next().ok_or_else(usage)?;
                 options.arch = Some(Arch::parse(&name).map_err(Fault::new)?);
             }
+            "--key" => options.key = Some(words.next().ok_or_else(usage)?.into()),
             "--memory" if boot => {
                 let number = words.next().and_then(|text| text.parse().ok());
                 options.memory = number.ok_or_else(usage)?;
@@ -120,7 +125,9 @@ fn run(options: &Options) -> Outcome<()> {
         setup::ready(&[Suite::Trixie], options.yes)?;
     }
     steps.done("the machine has what is needed");
-    let image = build::build(arch, &mut |what| steps.done(what)).map_err(Fault::new)?;
+    let key = options.key.as_deref();
+    let image = build::build_signed(arch, key, &mut |what| steps.done(what));
+    let image = image.map_err(Fault::new)?;
     let (kernel, root) = image.sizes().map_err(Fault::new)?;
     println!("            {}: {kernel} bytes", image.kernel.display());
     println!("            {}: {root} bytes", image.root.display());
