@@ -46,8 +46,10 @@ pub enum Question {
     Devices,
     /// A new identity for a device; for all without one.
     NewIdentity(Option<ShortId>),
-    /// Not one: frames of one port have come in by the other.
+    /// Not one: a question of ours at the LAN's port has come in by the WAN's.
     BothPorts,
+    /// Not one: frames as of one port have come in by the other, which anybody can send.
+    MaybeBothPorts,
 }
 
 /// Length of a request.
@@ -61,6 +63,7 @@ impl Question {
             Self::NewIdentity(Some(id)) => (2, id.0),
             Self::NewIdentity(None) => (3, [0; 4]),
             Self::BothPorts => (4, [0; 4]),
+            Self::MaybeBothPorts => (5, [0; 4]),
         };
         let [a, b, c, d] = id;
         [kind, a, b, c, d]
@@ -73,6 +76,7 @@ impl Question {
             2 => Some(Self::NewIdentity(Some(ShortId(id)))),
             3 => Some(Self::NewIdentity(None)),
             4 => Some(Self::BothPorts),
+            5 => Some(Self::MaybeBothPorts),
             _ => None,
         }
     }
@@ -147,7 +151,7 @@ mod tests {
             Question::Devices => "line of a device \u{1b}[31m\n".repeat(10_000),
             Question::NewIdentity(Some(id)) => format!("{id}\n"),
             Question::NewIdentity(None) => "everybody\n".into(),
-            Question::BothPorts => String::new(),
+            Question::BothPorts | Question::MaybeBothPorts => String::new(),
         };
         let asked = async {
             let status = ask(&mut ours, Question::Status).await;

@@ -189,6 +189,14 @@ impl Server {
         send(message, reply)
     }
 
+    /// Forgets what devices were called whose leases have ended: their addresses may be others'
+    /// soon.
+    pub fn forget_ended(&mut self, now: Instant) {
+        let live = self.leases.borrow().names(now);
+        let live = live.into_iter().map(|(_, address)| address).collect();
+        self.names.borrow_mut().keep(&live);
+    }
+
     fn release(&mut self, device: Device, now: Instant) {
         let mut leases = self.leases.borrow_mut();
         if let Some(address) = leases.address(device) {

@@ -78,6 +78,14 @@ impl Secrets {
         Zeroizing::new(hash.finalize().into())
     }
 
+    /// The address of the client that does not exist, as which the box looks for other servers: by
+    /// it the box knows its own questions.
+    #[must_use]
+    pub fn asker(&self) -> [u8; 6] {
+        let [a, b, c, d, e, f, ..] = *self.derive("asker");
+        [a & 0xfc | 2, b, c, d, e, f]
+    }
+
     /// The gateway's unique local address on the LAN where none is configured: host 1 of a random
     /// prefix (RFC 4193).
     #[must_use]

@@ -1,6 +1,6 @@
 //! Names of devices on the LAN, as they gave them to the DHCP server: `name.domain` and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// Longest label, bytes (RFC 1035, section 2.3.4).
@@ -50,6 +50,11 @@ impl LanNames {
         let label = std::iter::once(label.clone()).chain(numbered).find(free)?;
         self.by_name.insert(label.clone(), address);
         Some(label)
+    }
+
+    /// Forgets the names of all but these.
+    pub fn keep(&mut self, addresses: &BTreeSet<Ipv4Addr>) {
+        self.by_name.retain(|_, at| addresses.contains(at));
     }
 
     /// Forgets the name of a device.

@@ -85,7 +85,8 @@ impl LanService {
                 watch(),
             ));
             let own = config.lan.address.addr();
-            tasks.spawn_local(rogue::probe(client, Rc::clone(&self.rogue), own));
+            let rogue = Rc::clone(&self.rogue);
+            tasks.spawn_local(rogue::probe(client, rogue, own, secrets.asker()));
         }
         let Some(own) = config.lan.address6.filter(|_| config.lan.ipv6) else {
             return Ok(());

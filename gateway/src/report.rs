@@ -1,6 +1,7 @@
 //! What `gatewayd` tells root about the LAN.
 
 use crate::channel::{Question, ShortId};
+use crate::dhcp4::serve::Watch;
 use crate::lan_service::LanService;
 use crate::listen::Gate;
 use crate::rogue::Other;
@@ -17,6 +18,10 @@ pub fn answer(gate: &Gate, lan: &LanService, question: Question) -> String {
         Question::BothPorts => {
             let now = tokio::time::Instant::now().into_std();
             lan.rogue.saw(Other::BothPorts, now);
+            String::new()
+        }
+        Question::MaybeBothPorts => {
+            lan.rogue.elsewhere();
             String::new()
         }
     }

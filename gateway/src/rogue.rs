@@ -4,8 +4,9 @@
 //! The sign is that a question of our own, asked now and then as a client would, is answered by
 //! somebody else. A client that chooses another server says so to all; since anybody can say that,
 //! it only makes us ask at once. The box keeps answering names and connections; it gives out
-//! nothing more until two questions in a row have found nobody. The supervisor tells when frames of
-//! one port have come in by the other: our questions keep that going, too.
+//! nothing more until two questions in a row have found nobody. The supervisor tells when one of
+//! our questions has come in by the WAN's port: it is of a client with an address that only this
+//! box knows (`Secrets::asker`). What merely looks like a frame of the other port makes us ask.
 
 use crate::dhcp4::serve::Watch;
 use crate::dhcp4::wire;
@@ -71,6 +72,9 @@ pub struct Rogue {
 impl Rogue {
     /// The LAN is not ours to serve.
     pub fn saw(&self, other: Other, now: Instant) {
+        // The WAN's server is there then, too.
+        let both = self.other(now).filter(|known| *known == Other::BothPorts);
+        let other = both.unwrap_or(other);
         if self.other(now) != Some(other) {
             eprintln!("gatewayd: nothing more is given out on the LAN: {other}");
         }
@@ -138,8 +142,13 @@ fn offered(bytes: &[u8], xid: u32) -> Option<Ipv4Addr> {
 ///
 /// # Errors
 /// Those of the socket.
-pub async fn probe(socket: UdpSocket, rogue: Rc<Rogue>, own: Ipv4Addr) -> io::Result<()> {
-    probe_with(socket, rogue, own, || {}).await
+pub async fn probe(
+    socket: UdpSocket,
+    rogue: Rc<Rogue>,
+    own: Ipv4Addr,
+    asker: [u8; 6],
+) -> io::Result<()> {
+    probe_with(socket, rogue, own, asker, || {}).await
 }
 
 /// `asking` is called with each question.
@@ -147,6 +156,7 @@ async fn probe_with(
     socket: UdpSocket,
     rogue: Rc<Rogue>,
     own: Ipv4Addr,
+    asker: [u8; 6],
     asking: impl Fn(),
 ) -> io::Result<()> {
     let mut buf = vec![0; 1500];
@@ -163,12 +173,10 @@ async fn probe_with(
             }
             () = tokio::time::sleep_until(next) => {
                 last = tokio::time::Instant::now();
-                let mut random = [0; 10];
+                let mut random = [0; 4];
                 getrandom::fill(&mut random).map_err(io::Error::other)?;
-                let [a, b, c, d, mac @ ..] = random;
-                xid = u32::from_be_bytes([a, b, c, d]);
-                let mac = [mac[0] & 0xfc | 2, mac[1], mac[2], mac[3], mac[4], mac[5]];
-                let mut bytes = question(xid, mac).to_vec().unwrap_or_default();
+                xid = u32::from_be_bytes(random);
+                let mut bytes = question(xid, asker).to_vec().unwrap_or_default();
                 bytes.resize(bytes.len().max(300), 0);
                 // A link that is down is asked again.
                 let _ = socket.send_to(&bytes, (Ipv4Addr::BROADCAST, 67)).await;
@@ -214,6 +222,10 @@ mod tests {
         }
         assert_eq!(Other::parse("somebody"), None);
         assert_eq!(rogue.other(now + COUNTS), None);
+        // With both ports in one network the WAN's server answers, too: that is not the reason.
+        rogue.saw(Other::BothPorts, now);
+        rogue.saw(server, now);
+        assert_eq!(rogue.other(now), Some(Other::BothPorts));
     }
 
     /// What a device says of servers makes us ask, and nothing else: only an answer counts.
@@ -231,7 +243,7 @@ mod tests {
             }
         };
         let count = Rc::clone(&asked);
-        let probing = probe_with(ours, Rc::clone(&rogue), OTHER, move || {
+        let probing = probe_with(ours, Rc::clone(&rogue), OTHER, [2; 6], move || {
             count.set(count.get() + 1);
         });
         tokio::select! {

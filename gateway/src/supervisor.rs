@@ -79,8 +79,9 @@ struct Supervisor {
     lan_index: u32,
     corrected: u64,
     reloads: u64,
-    /// Frames of one port that came in by the other, since the rules were loaded.
-    both_ports: u64,
+    /// Frames as of one port that came in by the other, since the rules were loaded, and questions
+    /// that are certain to be ours.
+    both_ports: [u64; 2],
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -130,7 +131,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         lan_index: 0,
         corrected: 0,
         reloads: 0,
-        both_ports: 0,
+        both_ports: [0; 2],
     };
     this.times = this.time_servers(&uplink);
     this.seal().map_err(|e| lock_down(&this.config, &e))?;
@@ -209,13 +210,7 @@ impl Supervisor {
     fn load_rules(&mut self) -> Result<(), String> {
         let name = &self.config.wan.interface;
         let wan = wan::read(&self.config)?.ok_or(format!("interface {name} does not exist"))?;
-        let text = rules::generate(
-            &self.config,
-            &self.secrets.prefix6,
-            self.uids,
-            &wan,
-            &self.times,
-        );
+        let text = rules::generate(&self.config, &self.secrets, self.uids, &wan, &self.times);
         command::nft(&text)?;
         if command::nft(rules::BRIDGE).is_err() {
             // A kernel without bridge rules can only be told, not sealed, there.
@@ -228,7 +223,7 @@ impl Supervisor {
         rules::verify(&loaded, &self.config)?;
         self.wan = wan;
         self.reloads += 1;
-        self.both_ports = 0;
+        self.both_ports = [0; 2];
         Ok(())
     }
 
@@ -447,10 +442,12 @@ impl Supervisor {
     /// Tells `gatewayd` when both ports turn out to be in one network.
     async fn look_at_ports(&mut self, child: &mut Child) {
         let counters = command::nft_counters().unwrap_or_default();
-        let seen = rules::count(&counters, "both_ports");
-        if seen > self.both_ports {
-            // Where it is down, it hears of the next ones.
+        let seen = ["both_ports", "both_proven"].map(|name| rules::count(&counters, name));
+        // Where it is down, it hears of the next ones.
+        if seen[1] > self.both_ports[1] {
             child.ask(Question::BothPorts).await;
+        } else if seen[0] > self.both_ports[0] {
+            child.ask(Question::MaybeBothPorts).await;
         }
         self.both_ports = seen;
     }

@@ -7,6 +7,7 @@ use dhcproto::Encodable;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::net::UdpSocket;
 
 /// Longest message that is read, bytes.
@@ -14,6 +15,9 @@ const MESSAGE_MAX: usize = 1500;
 
 /// Shortest message that is sent, bytes: clients of BOOTP's time take no shorter ones.
 const MESSAGE_MIN: usize = 300;
+
+/// How often names of ended leases are looked for.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// Answers until the socket fails. `elsewhere` hears of clients that chose another server, and
 /// says whether we are to serve at all.
@@ -25,8 +29,16 @@ pub async fn serve(
     watch: Rc<dyn Watch>,
 ) -> io::Result<()> {
     let mut buf = vec![0; MESSAGE_MAX];
+    let mut look = tokio::time::interval(LOOK);
     loop {
-        let (n, _) = match socket.recv_from(&mut buf).await {
+        let got = tokio::select! {
+            got = socket.recv_from(&mut buf) => got,
+            at = look.tick() => {
+                server.forget_ended(at.into_std());
+                continue;
+            }
+        };
+        let (n, _) = match got {
             Ok(got) => got,
             // ICMP errors about earlier answers surface here.
             Err(e) if crate::dns::is_transient(&e) => continue,

@@ -269,3 +269,19 @@ fn messages_with_anything_in_them_do_no_harm() {
     }
     assert!(answered > 1000, "{answered}");
 }
+
+#[test]
+fn a_name_ends_with_its_lease() {
+    let (mut server, now) = (server(), now());
+    let address = join(&mut server, MAC, now);
+    let named = with(
+        request(MAC, address),
+        &[DhcpOption::Hostname("laptop".into())],
+    );
+    let secs = lease_secs(&reply(server.handle(&named, now, &nobody)));
+    let at = |secs: u32| now + Duration::from_secs(secs.into());
+    server.forget_ended(at(secs - 1));
+    assert_eq!(server.names.borrow().address("laptop"), Some(address));
+    server.forget_ended(at(secs + 1));
+    assert_eq!(server.names.borrow().address("laptop"), None);
+}

@@ -14,6 +14,7 @@ pub use counters::{NAMES as COUNTERS, count, meanings};
 pub use lan::arp;
 
 use crate::config::Config;
+use crate::handover::Secrets;
 use crate::supervisor::wan::WanAddresses;
 use ipnet::Ipv6Net;
 use std::fmt::Write;
@@ -77,16 +78,16 @@ pub struct Uids {
     pub clock: Option<u32>,
 }
 
-/// The rules. `prefix6` is the virtual /48.
+/// The rules. The virtual /48 is one of the secrets.
 #[must_use]
 pub fn generate(
     config: &Config,
-    prefix6: &[u8; 6],
+    secrets: &Secrets,
     uids: Uids,
     wan: &WanAddresses,
     times: &[IpAddr],
 ) -> String {
-    let names = Names::new(config, prefix6, uids, wan, times);
+    let names = Names::new(config, secrets, uids, wan, times);
     let mut out = String::from(
         "table inet ramson {}\ndelete table inet ramson\n\
          table netdev ramson {}\ndelete table netdev ramson\ntable inet ramson {\n",
@@ -192,19 +193,21 @@ struct Names {
     times: Vec<IpAddr>,
     /// MACs of the LAN's and of the WAN's port.
     ports: [Option<String>; 2],
+    /// The hardware address in our own DHCP questions.
+    asker: String,
 }
 
 impl Names {
     fn new(
         config: &Config,
-        prefix6: &[u8; 6],
+        secrets: &Secrets,
         uids: Uids,
         wan: &WanAddresses,
         times: &[IpAddr],
     ) -> Self {
         let lan = config.lan.address;
         let mut octets = [0; 16];
-        octets[..6].copy_from_slice(prefix6);
+        octets[..6].copy_from_slice(&secrets.prefix6);
         let virtual6 = Ipv6Net::new_assert(Ipv6Addr::from(octets), 48);
         Self {
             lan: format!("\"{}\"", config.lan.interface),
@@ -223,6 +226,7 @@ impl Names {
             uids,
             times: times.to_vec(),
             ports: wan.ports.map(|mac| mac.map(mac_text)),
+            asker: secrets.asker().map(|byte| format!("{byte:02x}")).concat(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the rules count, and what each count means to people.
 
 /// Counters of the rules with their meaning. They begin anew with each load of the rules.
-pub const NAMES: [(&str, &str); 13] = [
+pub const NAMES: [(&str, &str); 14] = [
     (
         "lan_spoof",
         "lan packets dropped, source that no device here can have",
@@ -18,7 +18,11 @@ pub const NAMES: [(&str, &str); 13] = [
     ),
     (
         "both_ports",
-        "packets dropped, of one port of this box at the other",
+        "packets dropped, as of one port of this box at the other",
+    ),
+    (
+        "both_proven",
+        "questions of this box at one port that came in by the other",
     ),
     ("bridged", "frames dropped on their way over a bridge"),
     ("other_if", "packets dropped, of an unknown interface"),

@@ -5,7 +5,9 @@ const UIDS: Uids = Uids {
     dhcp: None,
     clock: None,
 };
-const PREFIX: [u8; 6] = [0xfc, 0x42, 0x42, 0x42, 0x42, 0x42];
+fn secrets() -> Secrets {
+    Secrets::from_random(&[0x42; 38])
+}
 
 fn check(name: &str, text: &str, golden: &str) {
     assert!(
@@ -23,7 +25,7 @@ fn rules_equal_the_golden_files() {
         v6: ["2001:db8:1::2/64".parse().unwrap()].into(),
         ports: [Some([2, 0, 0, 0, 0, 1]), Some([2, 0, 0, 0, 0, 2])],
     };
-    let both = generate(&Config::parse(text).unwrap(), &PREFIX, UIDS, &wan, &[]);
+    let both = generate(&Config::parse(text).unwrap(), &secrets(), UIDS, &wan, &[]);
     check(
         "both",
         &both,
@@ -31,7 +33,7 @@ fn rules_equal_the_golden_files() {
     );
     let v4 = generate(
         &Config::default(),
-        &PREFIX,
+        &secrets(),
         UIDS,
         &WanAddresses::default(),
         &[],
@@ -47,7 +49,7 @@ fn time_servers_are_named_one_by_one() {
     let of = |clock| {
         let uids = Uids { clock, ..UIDS };
         let wan = WanAddresses::default();
-        generate(&Config::default(), &PREFIX, uids, &wan, &servers)
+        generate(&Config::default(), &secrets(), uids, &wan, &servers)
     };
     assert!(!of(None).contains("dport 123"));
     let text = of(Some(1005));

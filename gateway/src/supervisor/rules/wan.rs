@@ -9,7 +9,16 @@ const TIME: &str = "limit rate 20/hour burst 10 packets";
 
 pub(super) fn wan_in(names: &Names) -> Vec<String> {
     let (v4, net4) = (&names.virtual4, &names.net4);
-    let mut rules: Vec<_> = own_frames(names.ports[0].as_ref()).into_iter().collect();
+    let mut rules = Vec::new();
+    if let Some(lan) = &names.ports[0] {
+        // Only who hears the LAN knows the client's address in it (RFC 2131: chaddr).
+        rules.push(format!(
+            "ether saddr {lan} udp sport 68 udp dport 67 @th,288,48 0x{} \
+             counter name both_proven drop",
+            names.asker
+        ));
+    }
+    rules.extend(own_frames(names.ports[0].as_ref()));
     if names.uids.dhcp.is_some() {
         // A server may have the LAN's prefix; that it does is how the LAN learns to make way.
         rules.push("ip daddr 255.255.255.255 udp sport 67 udp dport 68 accept".to_owned());
