@@ -46,6 +46,8 @@ pub enum Question {
     Devices,
     /// A new identity for a device; for all without one.
     NewIdentity(Option<ShortId>),
+    /// Whether names and the first page are answered: `well`.
+    Health,
     /// Not one: a question of ours at the LAN's port has come in by the WAN's.
     BothPorts,
     /// Not one: frames as of one port have come in by the other, which anybody can send.
@@ -64,6 +66,7 @@ impl Question {
             Self::NewIdentity(None) => (3, [0; 4]),
             Self::BothPorts => (4, [0; 4]),
             Self::MaybeBothPorts => (5, [0; 4]),
+            Self::Health => (6, [0; 4]),
         };
         let [a, b, c, d] = id;
         [kind, a, b, c, d]
@@ -77,6 +80,7 @@ impl Question {
             3 => Some(Self::NewIdentity(None)),
             4 => Some(Self::BothPorts),
             5 => Some(Self::MaybeBothPorts),
+            6 => Some(Self::Health),
             _ => None,
         }
     }
@@ -152,6 +156,7 @@ mod tests {
             Question::NewIdentity(Some(id)) => format!("{id}\n"),
             Question::NewIdentity(None) => "everybody\n".into(),
             Question::BothPorts | Question::MaybeBothPorts => String::new(),
+            Question::Health => "well\n".into(),
         };
         let asked = async {
             let status = ask(&mut ours, Question::Status).await;

@@ -1,13 +1,16 @@
 //! Asks the supervisor and the router over their sockets: one line, text until the end.
 
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an update may stand still: disks are slow.
+const UPDATE: Duration = Duration::from_secs(60);
 
 /// Longest answer that is shown, bytes.
 const ANSWER_MAX: u64 = 1 << 20;
@@ -67,6 +70,43 @@ pub fn give(socket: &Path, line: &str, bytes: &[u8]) -> Result<String, String> {
         return Err(format!("{}: closed without an answer", socket.display()));
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Sends an update up, as it is read; `told` hears how far it is. What came of it.
+///
+/// # Errors
+/// In words: why it was not taken.
+pub fn update(
+    socket: &Path,
+    mut file: impl Read,
+    told: &mut (dyn FnMut(&str) + Send),
+) -> Result<String, String> {
+    let named = |e: io::Error| format!("{}: {e}", socket.display());
+    let stream = UnixStream::connect(socket).map_err(named)?;
+    stream.set_read_timeout(Some(UPDATE)).map_err(named)?;
+    stream.set_write_timeout(Some(UPDATE)).map_err(named)?;
+    let mut to = stream.try_clone().map_err(named)?;
+    let last = std::thread::scope(|threads| {
+        let listening = threads.spawn(|| {
+            let mut last = String::new();
+            let lines = BufReader::new(stream.take(ANSWER_MAX)).lines();
+            for line in lines.map_while(Result::ok) {
+                told(&line);
+                last = line;
+            }
+            last
+        });
+        // One who does not want it has answered, and has closed.
+        let sent = io::copy(&mut file, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Write);
+        (sent, listening.join().unwrap_or_default())
+    });
+    match (last.1.split_once(": "), last.0) {
+        (Some(("ok", done)), _) => Ok(done.to_owned()),
+        (Some(("error", why)), _) => Err(why.to_owned()),
+        (_, Err(e)) => Err(e.to_string()),
+        _ => Err("the update was broken off".into()),
+    }
 }
 
 /// Both statuses, each line with its part before it; whether both were answered.

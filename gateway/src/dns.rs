@@ -41,6 +41,18 @@ const UNPROVEN_RATE: Rate = Rate::new(20, 40);
 /// How long a TCP client may take for one query, and to take one answer.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Asks for the IPv4 address of a name.
+fn question(name: &str) -> Vec<u8> {
+    // Recursion is wanted, and there is one question.
+    let mut bytes = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        bytes.push(u8::try_from(label.len()).unwrap_or(0));
+        bytes.extend(label.bytes());
+    }
+    bytes.extend([0, 0, 1, 0, 1]);
+    bytes
+}
+
 /// What the name service needs of the rest.
 pub struct Dns {
     vip: Rc<RefCell<Vip>>,
@@ -131,6 +143,24 @@ impl Dns {
             now,
         };
         answer::answer(query, &mut view, transport)
+    }
+
+    /// Whether the box's own name gets the box's own address.
+    #[must_use]
+    pub fn answers_for_itself(&self) -> bool {
+        let mut view = View {
+            vip: &self.vip,
+            hosts: &self.hosts,
+            counters: &self.counters,
+            client: ClientId([0; 16]),
+            now: now(),
+        };
+        let name = self.hosts.own_name();
+        let answer = answer::answer(&question(&name), &mut view, Transport::Tcp);
+        let host = self.hosts.find(&name).map(|host| host.v4.octets());
+        // Its only record, at the end unless more is said than is asked for.
+        let found = |bytes: &[u8], v4: &[u8]| bytes.windows(4).any(|part| part == v4);
+        matches!((answer, host), (Some(bytes), Some(v4)) if found(&bytes, &v4))
     }
 
     /// A place for a connection, if this client may have one.

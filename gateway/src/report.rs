@@ -2,6 +2,7 @@
 
 use crate::channel::{Question, ShortId};
 use crate::dhcp4::serve::Watch;
+use crate::dns::Dns;
 use crate::lan_service::LanService;
 use crate::listen::Gate;
 use crate::rogue::Other;
@@ -10,11 +11,16 @@ use std::net::IpAddr;
 
 /// The answer to a question of the supervisor's.
 #[must_use]
-pub fn answer(gate: &Gate, lan: &LanService, question: Question) -> String {
+pub fn answer(gate: &Gate, dns: &Dns, lan: &LanService, question: Question) -> String {
     match question {
         Question::Status => status(gate, lan),
         Question::Devices => devices(gate, lan),
         Question::NewIdentity(of) => renew(gate, of),
+        Question::Health => match (dns.answers_for_itself(), gate.web.answers()) {
+            (true, true) => "well\n".into(),
+            (false, _) => "names are not answered\n".into(),
+            (_, false) => "the first page is not answered\n".into(),
+        },
         Question::BothPorts => {
             let now = tokio::time::Instant::now().into_std();
             lan.rogue.saw(Other::BothPorts, now);

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod command;
 pub mod console;
 pub mod directory;
+pub mod health;
 pub mod machine;
 pub mod moving;
 pub mod pace;
@@ -21,6 +22,7 @@ pub mod rules;
 pub mod sockets;
 pub mod state;
 pub mod sysctl;
+pub mod update;
 pub mod uplink;
 pub mod wan;
 pub mod watchdog;
@@ -33,11 +35,13 @@ use admin::{Admin, Request};
 use child::Child;
 use clock::{Changed, Clock, Hand};
 use console::Console;
+use health::Judge;
 use router::{Router, RouterChild};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use update::Updates;
 use uplink::Uplink;
 use wan::WanAddresses;
 use watchdog::Watchdog;
@@ -56,6 +60,8 @@ pub struct Options {
     pub router: Option<Router>,
     /// The clock that is kept, where one is.
     pub clock: Hand,
+    /// What the system says of itself, for updates.
+    pub update: update::Files,
     /// Whether to take rules, routes and settings away at the end (tests).
     pub remove_rules_on_exit: bool,
 }
@@ -82,6 +88,9 @@ struct Supervisor {
     /// Frames as of one port that came in by the other, since the rules were loaded, and questions
     /// that are certain to be ours.
     both_ports: [u64; 2],
+    /// Whether the rules read back last time.
+    intact: bool,
+    judge: Judge,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -89,6 +98,17 @@ struct Supervisor {
 /// # Errors
 /// In words. The system is locked down then, unless a user of the configuration does not exist.
 pub async fn run(config: Config, options: Options) -> Result<(), String> {
+    let (machine, boot) = (config.clone(), options.update.boot.clone());
+    let ended = seal_and_serve(config, options).await;
+    if ended.is_err() && Judge::of(&boot).is_over() {
+        eprintln!("supervisor: on trial: the box cannot be sealed");
+        // What it says is less than why this ends.
+        let _ = machine::end(&machine, true);
+    }
+    ended
+}
+
+async fn seal_and_serve(config: Config, options: Options) -> Result<(), String> {
     let router_user = config.users.router.resolve();
     let router_user = router_user.map_err(|e| format!("users.router: {e}"))?;
     let gateway = config.users.gateway.resolve();
@@ -105,7 +125,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     let wan_user = user(&config, "wan", &users.wan, config.wan.mode == WanMode::Dhcp)?;
     let console_user = user(&config, "console", &users.console, config.console.enabled)?;
     let clock_user = user(&config, "clock", &users.clock, config.clock.enabled)?;
-    let beside = |name| options.gatewayd.with_file_name(name);
+    let gatewayd = options.gatewayd.clone();
+    let beside = |name| gatewayd.with_file_name(name);
     let programs = (beside("console"), options.config_path.clone());
     let console = Console::new(&config, programs, console_user, gateway);
     let clock = Clock::new(&config, beside("clock"), clock_user, options.clock.clone());
@@ -132,6 +153,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
         corrected: 0,
         reloads: 0,
         both_ports: [0; 2],
+        intact: false,
+        judge: Judge::default(),
     };
     this.times = this.time_servers(&uplink);
     this.seal().map_err(|e| lock_down(&this.config, &e))?;
@@ -140,10 +163,12 @@ pub async fn run(config: Config, options: Options) -> Result<(), String> {
     let mut child = Child::new(&this.options, gateway);
     let console = console?;
     clock.set_servers(this.times.clone()).await;
+    let updates = this.updates(beside("updater"));
     let mut others = Others {
         uplink,
         console,
         clock,
+        updates: updates?,
     };
     let ended = this.serve(&mut admin, &mut child, &mut others).await;
     if ended.is_ok() {
@@ -158,6 +183,7 @@ struct Others {
     uplink: Uplink,
     console: Console,
     clock: Clock,
+    updates: Updates,
 }
 
 /// Uid and gid of a user, where one is needed.
@@ -231,6 +257,7 @@ impl Supervisor {
     async fn end(&mut self, mut child: Child, mut others: Others) {
         others.console.stop();
         others.clock.stop();
+        others.updates.stop();
         child.stop().await;
         self.router.stop().await;
         others.uplink.stop();
@@ -273,7 +300,11 @@ impl Supervisor {
                 _ = interrupt.recv() => return Ok(()),
                 _ = hang_up.recv() => self.reload(child).await?,
                 _ = died.recv() => {}
-                _ = watch.tick() => self.watch(child).await?,
+                _ = watch.tick() => {
+                    self.watch(child).await?;
+                    self.look(child, others.clock.is_known()).await;
+                }
+                () = others.updates.run() => {}
                 () = tokio::time::sleep(pause) => {}
                 event = others.uplink.next() => {
                     self.uplink(event, child, &mut others.uplink).await?;
@@ -311,10 +342,12 @@ impl Supervisor {
         let console = &mut others.console;
         Ok(match request {
             Request::Status => {
-                let (own, clock) = (console.status(), others.clock.status());
+                let own = others.updates.status() + &console.status();
+                let clock = others.clock.status();
                 self.status(child, &others.uplink).await + &own + &clock
             }
             Request::Clock => others.clock.status(),
+            Request::Version => others.updates.status(),
             Request::Ports => self.ports(),
             Request::ChoosePorts(lan, wan) => self.choose_ports(&lan, &wan),
             Request::ConfirmPorts => self.confirm_ports(),
@@ -410,6 +443,7 @@ impl Supervisor {
     /// Puts right what changed under us. An interface that is away is waited for: its rules go
     /// by name, and the link behind it is dead.
     async fn watch(&mut self, child: &mut Child) -> Result<(), String> {
+        self.intact = false;
         let corrected = sysctl::apply(&self.config).map_err(|e| lock_down(&self.config, &e))?;
         if corrected > 0 {
             eprintln!("supervisor: {corrected} kernel settings had changed, set again");
@@ -429,6 +463,7 @@ impl Supervisor {
         let intact = command::nft_list().and_then(|list| rules::verify(&list, &self.config));
         if wan == self.wan && lan_index == self.lan_index && intact.is_ok() {
             self.watchdog.feed();
+            self.intact = true;
             self.look_at_ports(child).await;
             return Ok(());
         }

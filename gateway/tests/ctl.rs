@@ -25,6 +25,7 @@ fn requests_by_hand_are_checked() {
         (&["ctl", "status", "now"], "no such request: status now"),
         (&["ctl", "--colour"], "no such option: --colour"),
         (&["ctl", "--config"], "--config needs a file"),
+        (&["ctl", "update"], "update needs a file"),
     ] {
         let (code, _, complaint) = run(args);
         assert_eq!(code, Some(2), "{args:?}");

@@ -200,7 +200,7 @@ async fn serve(config: &Config, handed: Handed) -> Result<(), String> {
         &mut tasks,
     )
     .map_err(text)?;
-    let served = until_ended(&gate, &lan, &mut tasks).await;
+    let served = until_ended(&gate, &dns, &lan, &mut tasks).await;
     end.notify_waiters();
     while kept.join_next().await.is_some() {}
     served
@@ -233,13 +233,14 @@ fn faces(
 /// Answers the supervisor until it, or a failure, ends the process.
 async fn until_ended(
     gate: &Gate,
+    dns: &Dns,
     lan: &LanService,
     tasks: &mut JoinSet<io::Result<()>>,
 ) -> Result<(), String> {
     let text = |e: io::Error| format!("sockets: {e}");
     let supervisor = channel().map_err(text)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
-    let report = |question| report::answer(gate, lan, question);
+    let report = |question| report::answer(gate, dns, lan, question);
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         // Nobody would see to it any more; the next supervisor starts its own.

@@ -7,6 +7,7 @@ use ramson_gateway::config::Config;
 use ramson_gateway::ctl::{self, Sockets};
 use ramson_gateway::supervisor::directory::Directory;
 use ramson_gateway::supervisor::machine;
+use ramson_gateway::supervisor::update::SOCKET;
 use ramson_ipc::control::RESEED_MAX;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -29,6 +30,8 @@ usage: ramson ctl [--config FILE] [--router-sock FILE] COMMAND
   ports                    which ports there are, and what they are for
   ports set LAN WAN        these ports, as they are called now, become the LAN's and the WAN's
   ports confirm            a change of the ports stays; else it is undone after a while
+  version                  what runs, from which slot, and what the last update came to
+  update FILE              write an update to the other slot; it is tried at the next start
   reboot, power-off        end everything in order, and begin anew or not
   backup FILE              save the identity; who has that file can be this box
   restore FILE             take a saved identity, and begin anew
@@ -53,6 +56,7 @@ enum Command {
     Reseed(PathBuf),
     Backup(PathBuf),
     Restore(PathBuf),
+    Update(PathBuf),
 }
 
 struct Arguments {
@@ -99,10 +103,12 @@ fn arguments() -> Result<Option<Arguments>, String> {
         [word @ "ports"] => Command::Ask((*word).to_owned()),
         ["backup", file] => Command::Backup(file.into()),
         ["restore", file] => Command::Restore(file.into()),
+        ["update", file] => Command::Update(file.into()),
+        ["update"] => return Err("update needs a file".into()),
         ["factory-reset", "yes"] => Command::Ask("factory-reset".into()),
         ["factory-reset"] => return Err(FORGETS.into()),
         [word @ ("log" | "reboot" | "power-off")] => Command::Ask((*word).to_owned()),
-        [word @ ("devices" | "reload" | "password-code" | "clock")] => {
+        [word @ ("devices" | "reload" | "password-code" | "clock" | "version")] => {
             Command::Ask((*word).to_owned())
         }
         ["new-identity", "all"] => Command::Ask("new-identity all".into()),
@@ -186,6 +192,15 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
             machine::stage(&dir, &entries).map_err(|e| e.to_string())?;
             let text = ctl::ask(&sockets.gateway, "restore");
             show(&text.map_err(|e| format!("gateway: {e}"))?)
+        }
+        Command::Update(path) => {
+            let file = std::fs::File::open(path);
+            let file = file.map_err(|e| format!("{}: {e}", path.display()))?;
+            let socket = config.paths.console_sock.with_file_name(SOCKET);
+            let mut told = |line: &str| println!("{line}");
+            ctl::update(&socket, file, &mut told)?;
+            println!("restart with: ramson ctl reboot");
+            Ok(true)
         }
         Command::Reseed(path) => {
             let file = load(path, RESEED_MAX as usize)?;

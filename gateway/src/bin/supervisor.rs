@@ -4,6 +4,7 @@ use ramson_gateway::config::Config;
 use ramson_gateway::privileges;
 use ramson_gateway::supervisor::clock::Hand;
 use ramson_gateway::supervisor::router::Router;
+use ramson_gateway::supervisor::update::Files;
 use ramson_gateway::supervisor::{self, Options};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: supervisor [--config FILE] [--gatewayd PROGRAM] [--remove-rules-on-exit]
                   [--clock-file FILE] [--router PROGRAM --router-config FILE]
+                  [--boot-file FILE] [--update-key FILE] [--version-file FILE]
        supervisor --check-config [--config FILE]
 
   --config FILE           default /etc/ramson/gateway.toml
@@ -19,6 +21,9 @@ usage: supervisor [--config FILE] [--gatewayd PROGRAM] [--remove-rules-on-exit]
   --router-config FILE    default /etc/ramson/routerd.toml
   --clock-file FILE       keep a clock of its own, which differs from the machine's by what the file
                           says, instead of the machine's
+  --boot-file FILE        which slot was started, and where the others are; default /run/ramson-boot
+  --update-key FILE       whose updates are taken; default /etc/ramson/update.pub
+  --version-file FILE     what runs; default /etc/ramson/version
   --remove-rules-on-exit  leave no rules behind; without it the box stays sealed
   --check-config          say whether the file is good, do nothing else";
 
@@ -34,6 +39,7 @@ fn arguments() -> Result<Arguments, String> {
         gatewayd: beside.unwrap_or_else(|_| "gatewayd".into()),
         router: None,
         clock: Hand::Machine,
+        update: Files::default(),
         remove_rules_on_exit: false,
     };
     let (mut router, mut router_config) = (None, None);
@@ -50,6 +56,9 @@ fn arguments() -> Result<Arguments, String> {
             Some("--clock-file") => options.clock = Hand::File(path()?),
             Some("--router") => router = Some(path()?),
             Some("--router-config") => router_config = Some(path()?),
+            Some("--boot-file") => options.update.boot = path()?,
+            Some("--update-key") => options.update.key = path()?,
+            Some("--version-file") => options.update.version = path()?,
             Some("--remove-rules-on-exit") => options.remove_rules_on_exit = true,
             Some("--check-config") => check = true,
             _ => return Err(USAGE.into()),

@@ -27,6 +27,12 @@ impl Hosts {
         &self.facts.domain
     }
 
+    /// The box's own name in it.
+    #[must_use]
+    pub fn own_name(&self) -> String {
+        format!("{}.{}", self.facts.name, self.facts.domain)
+    }
+
     /// The addresses of a name (lower case, no final dot), alone or in the domain of the LAN.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Host> {

@@ -35,6 +35,8 @@ pub enum Request {
     Clock,
     /// What time it is, seconds since 1970.
     ClockSet(i64),
+    /// What runs, from which slot, and what the last update came to.
+    Version,
     /// Something about the machine as a whole.
     Machine(Wish),
     /// Which ports there are, and what they are for.
@@ -187,6 +189,7 @@ impl Request {
             "password-set" => Some(Self::PasswordSet),
             "new-identity all" => Some(Self::NewIdentity(None)),
             "clock" => Some(Self::Clock),
+            "version" => Some(Self::Version),
             "ports" => Some(Self::Ports),
             "ports-confirm" => Some(Self::ConfirmPorts),
             "log" => Some(Self::Machine(Wish::Log)),

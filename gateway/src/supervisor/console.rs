@@ -236,7 +236,7 @@ fn random_code() -> Result<[u8; 8], String> {
 
 /// The socket that `gatewayd` alone can connect to, in a directory of root's that others may pass
 /// through.
-fn bind(path: &Path, gateway: (u32, u32)) -> Result<UnixListener, String> {
+pub(super) fn bind(path: &Path, gateway: (u32, u32)) -> Result<UnixListener, String> {
     let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else {
         return Err(named(&"is no name of a socket"));

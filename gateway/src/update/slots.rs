@@ -241,7 +241,7 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let list = LIST.replace("/dev", dir.to_str().unwrap());
         for n in 2..7 {
-            std::fs::write(dir.join(format!("vda{n}")), vec![0; 8192]).unwrap();
+            std::fs::write(dir.join(format!("vda{n}")), vec![0; 65_536]).unwrap();
         }
         let places = Places::parse(&list).unwrap().unwrap();
         assert_eq!(places.state().unwrap(), State::FACTORY);
@@ -250,7 +250,7 @@ mod tests {
             let after = places.change(|state| state.good(Slot::A)).unwrap();
             assert_eq!(after.number, before.number + 1);
             let bytes = std::fs::read(&places.state).unwrap();
-            let at = if round % 2 == 0 { 0 } else { 4096 };
+            let at = usize::try_from(COPIES[round % 2]).unwrap();
             assert_eq!(&bytes[at..at + COPY_LEN], after.encode());
             before = after;
         }

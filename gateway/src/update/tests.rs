@@ -59,8 +59,9 @@ struct Disk {
 
 impl Disk {
     fn new(left: usize) -> Self {
-        let mut state = vec![0; 8192];
-        state[..COPY_LEN].copy_from_slice(&State::FACTORY.encode());
+        let mut state = vec![0; 65_536];
+        let at = usize::try_from(COPIES[0]).unwrap();
+        state[at..at + COPY_LEN].copy_from_slice(&State::FACTORY.encode());
         Self {
             state,
             boot: vec![0xee; BOOT + 500],

@@ -65,6 +65,16 @@ impl Web {
         }
     }
 
+    /// Whether the first page is answered.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        let state = State {
+            rogue: None,
+            router: None,
+        };
+        answer(&Asked::Page, true, &self.facts, &state).starts_with(b"HTTP/1.1 200")
+    }
+
     /// One connection of a client. One that has its share gives its oldest up for it.
     ///
     /// # Errors
