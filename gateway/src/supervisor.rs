@@ -312,7 +312,7 @@ impl Supervisor {
                 }
                 report = others.clock.next() => {
                     let changed = others.clock.hear(report);
-                    self.clock_changed(changed).await;
+                    self.clock_changed(changed);
                 }
                 asked = admin.next() => {
                     let text = self.answer(asked.request.clone(), child, others).await;
@@ -351,10 +351,10 @@ impl Supervisor {
             Request::Ports => self.ports(),
             Request::ChoosePorts(lan, wan) => self.choose_ports(&lan, &wan),
             Request::ConfirmPorts => self.confirm_ports(),
-            Request::Machine(wish) => self.machine(wish).await,
+            Request::Machine(wish) => self.machine(wish),
             Request::ClockSet(secs) => {
                 let (changed, text) = others.clock.set_by_hand(secs);
-                self.clock_changed(changed).await;
+                self.clock_changed(changed);
                 text
             }
             Request::Devices => child.ask(Question::Devices).await,
@@ -389,9 +389,9 @@ impl Supervisor {
     }
 
     /// The clock has been set.
-    async fn clock_changed(&mut self, changed: Changed) {
+    fn clock_changed(&mut self, changed: Changed) {
         if changed.router {
-            self.router.begin_anew().await;
+            self.router.begin_anew();
         }
     }
 

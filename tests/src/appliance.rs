@@ -197,7 +197,9 @@ fn gateway_config(slot: &Slot) -> String {
         "[lan]\naddress = \"{BOX}/24\"\naddress6 = \"{BOX_6}/64\"\n\n\
          [wan]\nmode = \"static\"\naddress = \"{address}/8\"\ngateway = \"{HUB_ADDRESS}\"\n\
          router_port = {port}\n\n\
-         [users]\nrouter = \"i2p\"\ngateway = \"gw\"\nwan = \"wan\"\nconsole = \"www\"\n\n\
+         [users]\nrouter = \"i2p\"\ngateway = \"gw\"\nwan = \"wan\"\nconsole = \"www\"\n\
+         clock = \"ntp\"\n\n\
+         [clock]\nenabled = true\n\n[watchdog]\nenabled = true\n\n[machine]\nenabled = true\n\n\
          [console]\nenabled = true\n\n\
          [paths]\nstate_dir = \"/data/gateway\"\n",
         address = slot.address,

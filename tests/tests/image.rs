@@ -94,6 +94,34 @@ fn own_page(plugged: &Plugged) {
     );
 }
 
+/// The machine's clock is set, both ways, and its ports and log are shown.
+fn machine(appliance: &mut Appliance) {
+    let mut shell = |line: &str| appliance.shell(line, Duration::from_secs(60)).unwrap();
+    let clock = shell("ramson ctl clock");
+    assert!(clock.contains("from this machine's own clock"), "{clock}");
+    let ahead = shell("ramson ctl clock set 2030-01-02 03:04:05; date -u +%Y-%m-%d");
+    assert!(
+        ahead.contains("set by hand") && ahead.ends_with("2030-01-02"),
+        "{ahead}"
+    );
+    let now = process::run(&["date", "-u", "+%Y-%m-%d %H:%M:%S"]).unwrap();
+    let back = shell(&format!("ramson ctl clock set {}; date -u +%Y", now.trim()));
+    assert!(back.ends_with(&now[..4]), "{back}");
+    let early = shell("ramson ctl clock set 1999-01-01 00:00:00 2>&1");
+    assert!(early.contains("no time in which this can run"), "{early}");
+    let ports = shell("ramson ctl ports");
+    assert!(
+        ports.contains("lan0; 52:54:00:12:34:01; lan; link"),
+        "{ports}"
+    );
+    assert!(
+        ports.contains("wan0; 52:54:00:12:34:02; wan; link"),
+        "{ports}"
+    );
+    let log = shell("ramson ctl log");
+    assert!(log.contains("supervisor: clock: set by"), "{log}");
+}
+
 /// The router's keys on the disk of a machine that is off, whose file system has to be clean.
 fn keys(disk: &Path) -> String {
     let path = disk.to_string_lossy();
@@ -130,6 +158,7 @@ fn a_client_plugged_in_to_the_image() {
     own_page(&plugged);
     nothing_leaks(&plugged);
     memory(&mut plugged.appliance);
+    machine(&mut plugged.appliance);
 
     plugged
         .appliance

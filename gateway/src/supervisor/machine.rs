@@ -190,7 +190,7 @@ pub fn restore(config: &Config, page: (u32, u32), router: (u32, u32)) -> Result<
 
 impl Supervisor {
     /// Does what is wanted; the answer.
-    pub(super) async fn machine(&mut self, wish: Wish) -> String {
+    pub(super) fn machine(&mut self, wish: Wish) -> String {
         let config = &self.config;
         let done = match wish {
             Wish::Log => log(config),
@@ -200,18 +200,18 @@ impl Supervisor {
             Wish::Reboot => end(config, true).map(|()| "reboot: ok\n".into()),
             Wish::PowerOff => end(config, false).map(|()| "power-off: ok\n".into()),
             Wish::Reset => reset(config).map(|()| "factory-reset: ok\n".into()),
-            Wish::Restore => self.restore().await.map(|()| "restore: ok\n".into()),
+            Wish::Restore => self.restore().map(|()| "restore: ok\n".into()),
         };
         done.unwrap_or_else(|e| format!("error: {}\n", e.trim()))
     }
 
-    async fn restore(&mut self) -> Result<(), String> {
+    fn restore(&mut self) -> Result<(), String> {
         allowed(&self.config)?;
         let page = self
             .page_user
             .ok_or("there is no page: console.enabled is false")?;
         // It holds what is replaced.
-        self.router.begin_anew().await;
+        self.router.begin_anew();
         restore(&self.config, page, self.router_user)?;
         end(&self.config, true)
     }
