@@ -12,6 +12,7 @@ pub mod history;
 pub mod plot;
 pub mod routes;
 pub mod serve;
+pub mod upload;
 pub mod views;
 
 use ramson_ipc::page::{Acts, Sheet, policy};
@@ -23,6 +24,12 @@ pub const DEVICE: &str = "X-Ramson-Device";
 
 /// Longest body of a request, bytes: a reseed file with some room.
 pub const BODY_MAX: usize = 4 << 20;
+
+/// Where an update is sent, which is longer and never whole in memory.
+pub const UPDATE: &str = "/update";
+
+/// Longest body there, bytes: an update with what a form has around it.
+pub const UPDATE_MAX: usize = 321 << 20;
 
 /// What time it is: for the process that serves, and for nothing below it.
 #[must_use]
@@ -98,6 +105,16 @@ impl Reply {
                 ("X-Content-Type-Options", "nosniff".into()),
             ],
             html: text,
+        }
+    }
+
+    /// Nothing to say: it may be done.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self {
+            status: 204,
+            headers: Vec::new(),
+            html: String::new(),
         }
     }
 

@@ -8,6 +8,10 @@
 #[path = "netns/world.rs"]
 mod world;
 
+#[allow(dead_code)]
+#[path = "update/bundle.rs"]
+mod bundle;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, Permissions};
@@ -123,6 +127,10 @@ fn control(world: &World) -> Files {
 }
 
 fn started() -> Option<(World, FakeRouter, Files)> {
+    started_with(|_| {})
+}
+
+fn started_with(change: impl Fn(&mut World)) -> Option<(World, FakeRouter, Files)> {
     if let Some(what) = world::missing() {
         assert!(std::env::var_os("CI").is_none(), "{what}");
         eprintln!("skipped: {what}");
@@ -131,6 +139,7 @@ fn started() -> Option<(World, FakeRouter, Files)> {
     let mut world = World::new();
     world.console = true;
     own_machine(&mut world);
+    change(&mut world);
     let router = FakeRouter::start(&world.dir);
     let given = control(&world);
     world.start("wan0", "address6 = \"fd77:1::1/64\"");
@@ -313,6 +322,133 @@ fn the_machine_is_saved_restored_ended_and_forgotten() {
         assert!(world.dir.join("data/factory-reset").exists());
     });
     by_hand(&world, &keys);
+    assert_eq!(world.stop(), Some(0));
+}
+
+/// Files in the place of a disk's partitions, and what the system says of itself.
+fn with_slots(world: &mut World, key: &ed25519_dalek::SigningKey) {
+    let path = |name: &str| world.dir.join(name);
+    let mut list = String::from("slot=a\n");
+    for name in ["state", "boot_a", "root_a", "boot_b", "root_b"] {
+        let file = path(&format!("part-{name}"));
+        fs::write(&file, vec![0; bundle::ROOT]).unwrap();
+        list += &format!("{name}={}\n", file.display());
+    }
+    fs::write(path("list"), list).unwrap();
+    let public = ramson_layout::key::public_text(&key.verifying_key());
+    fs::write(path("key"), public).unwrap();
+    fs::write(path("version"), "0.1.0+100\n").unwrap();
+    let mut arguments = Vec::new();
+    for (flag, name) in [
+        ("--boot-file", "list"),
+        ("--update-key", "key"),
+        ("--version-file", "version"),
+    ] {
+        arguments.extend([flag.to_owned(), path(name).display().to_string()]);
+    }
+    world.arguments = arguments;
+}
+
+/// The most memory that the console has taken, KiB.
+fn peak(world: &World) -> u64 {
+    let status = format!("/proc/{}/status", console_pid(world).unwrap());
+    let status = fs::read_to_string(status).unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let number = line.unwrap().split_whitespace().next();
+    number.unwrap().parse().unwrap()
+}
+
+/// Sends an update in pieces, `pause` apart.
+fn send_update(file: &[u8], token: &str, cookie: &str, pause: Duration) -> Answer {
+    let head = "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+    let body = [head.as_bytes(), file, b"\r\n--XX--\r\n"].concat();
+    let mut stream = TcpStream::connect(V4).unwrap();
+    let time = Some(Duration::from_secs(60));
+    stream.set_read_timeout(time).unwrap();
+    let request = format!(
+        "POST /update?{token} HTTP/1.1\r\nHost: 192.168.77.1\r\nOrigin: http://192.168.77.1\r\n\
+         Cookie: {cookie}\r\nContent-Type: multipart/form-data; boundary=XX\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    for piece in body.chunks(1 << 20) {
+        if stream.write_all(piece).is_err() {
+            break;
+        }
+        std::thread::sleep(pause);
+    }
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+/// An update through the page, which answers others meanwhile and does not keep it in memory.
+#[test]
+fn an_update_is_sent_up_while_others_are_answered() {
+    let key = ed25519_dalek::SigningKey::from_bytes(&[4; 32]);
+    let stranger = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
+    let Some((mut world, _router, _given)) = started_with(|world| with_slots(world, &key)) else {
+        return;
+    };
+    let cookie = set_password(&world, "correct+horse");
+    let (good, bad) = (
+        bundle::bundle(&key, |_| {}),
+        bundle::bundle(&stranger, |_| {}),
+    );
+    let now = Duration::ZERO;
+    let before = peak(&world);
+    world.inside("lan", || {
+        let page = get(V4, "/update", &cookie);
+        assert!(page.body.contains("0.1.0+100") && page.body.contains("a, good"));
+        let token = token(&page);
+        assert_eq!(
+            send_update(&good, &token, "", now).header("Location"),
+            "/login"
+        );
+        assert_eq!(send_update(&good, "0", &cookie, now).status, 403);
+        assert!(get(V4, "/update", &cookie).body.contains("none yet"));
+        let refused = send_update(&bad, &token, &cookie, now);
+        assert_eq!(refused.status, 422);
+        assert!(refused.body.contains("is not signed"), "{}", refused.body);
+        let slow = Duration::from_millis(150);
+        let mut slowest = Duration::ZERO;
+        let sent = std::thread::scope(|threads| {
+            let upload =
+                threads.spawn(|| world.inside("lan", || send_update(&good, &token, &cookie, slow)));
+            let mut under_way = false;
+            while !upload.is_finished() {
+                let begun = Instant::now();
+                under_way |= get(V4, "/update", &cookie).body.contains("Under way");
+                slowest = slowest.max(begun.elapsed());
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            assert!(under_way);
+            upload.join().unwrap()
+        });
+        assert_eq!(sent.header("Location"), "/update", "{}", sent.body);
+        println!("the page took {slowest:?} at most beside an update");
+        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+        let page = get(V4, "/update", &cookie);
+        assert!(
+            page.body.contains("0.1.0+200 is in slot b"),
+            "{}",
+            page.body
+        );
+        assert!(page.body.contains("Restart now"));
+    });
+    let after = peak(&world);
+    println!("the console took {before} KiB at most before an update, {after} with it");
+    assert!(after < before + 2048, "{before} {after}");
+    let version = world.admin("version\n");
+    assert!(version.contains("update: 0.1.0+200 is in slot b and starts next"));
+    let written = fs::read(world.dir.join("part-boot_b")).unwrap();
+    assert!(written.starts_with(&bundle::image(bundle::BOOT, 1)));
     assert_eq!(world.stop(), Some(0));
 }
 

@@ -3,23 +3,22 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "update/bundle.rs"]
+mod bundle;
+
+use bundle::{BOOT, ROOT, bundle, image};
 use ed25519_dalek::SigningKey;
 use ramson_gateway::ctl;
 use ramson_gateway::update::slots::Places;
-use ramson_layout::bundle::{Arch, Body, Header};
+use ramson_layout::bundle::{Arch, Header};
 use ramson_layout::key;
 use ramson_layout::state::{Health, Slot};
-use ramson_layout::version::Version;
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-
-const BOOT: usize = 4 << 20;
-const ROOT: usize = 12 << 20;
 
 /// A box with a disk of files.
 struct Box {
@@ -127,28 +126,6 @@ impl Drop for Box {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.dir);
     }
-}
-
-fn image(len: usize, seed: u8) -> Vec<u8> {
-    (0..len).map(|n| (n % 251) as u8 ^ seed).collect()
-}
-
-fn bundle(key: &SigningKey, change: impl Fn(&mut Header)) -> Vec<u8> {
-    let images = [image(BOOT, 1), image(ROOT, 2)];
-    let [boot, root] = images.each_ref().map(|image| Body {
-        len: image.len() as u64,
-        sha256: Sha256::digest(image).into(),
-    });
-    let mut header = Header {
-        arch: Arch::of(std::env::consts::ARCH).unwrap(),
-        version: "0.1.0+200".parse().unwrap(),
-        from: Version::ZERO,
-        boot,
-        root,
-    };
-    change(&mut header);
-    let [boot, root] = images;
-    [&header.sign(key)[..], &boot, &root].concat()
 }
 
 #[test]

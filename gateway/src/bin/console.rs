@@ -4,6 +4,7 @@
 use ramson_gateway::config::Config;
 use ramson_gateway::console::{clock, handover, serve};
 use ramson_gateway::privileges;
+use ramson_gateway::supervisor::update::SOCKET;
 use ramson_gateway::web::Facts;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -48,5 +49,11 @@ fn run() -> Result<(), String> {
         console: true,
     };
     let control = config.paths.control_sock;
-    serve::run(facts, &control, handed, UnixStream::from(channel))
+    let updates = config.paths.console_sock.with_file_name(SOCKET);
+    serve::run(
+        facts,
+        (&control, updates),
+        handed,
+        UnixStream::from(channel),
+    )
 }

@@ -7,7 +7,7 @@ use super::access::{Access, Denied};
 use super::form::Form;
 use super::history::{History, Span};
 use super::views;
-use super::{Asked, Reply};
+use super::{Asked, Reply, UPDATE};
 use crate::backup::{self as identity, Entry};
 use crate::channel::ShortId;
 use crate::config::Interface;
@@ -78,6 +78,8 @@ const ROUTES: &[Route] = &[
     route("/ports/confirm", None, Some(confirm_ports), false),
     route("/log", Some(log), None, false),
     route("/machine", Some(machine), None, false),
+    // What is sent there never comes as a whole: see `Console::upload`.
+    route(UPDATE, Some(update), None, false),
     route("/machine/reboot", None, Some(reboot), false),
     route("/machine/power-off", None, Some(power_off), false),
     route("/machine/backup", None, Some(backup), false),
@@ -144,6 +146,26 @@ impl Console {
             now,
         };
         handler(self, others, &visit)
+    }
+
+    /// Whether a visitor may send an update, of which nothing but the head is there. The token of
+    /// the form is its query.
+    ///
+    /// # Errors
+    /// The answer: he may not.
+    pub fn upload(&mut self, asked: &Asked, now: Instant) -> Result<(), Reply> {
+        if let Some(why) = outside(asked) {
+            return Err(views::refused(403, why));
+        }
+        let token = cookie(asked).and_then(|id| self.access.token(&id, now));
+        match token {
+            None => Err(Reply::go("/login")),
+            Some(token) if hex(&token) == asked.query => Ok(()),
+            Some(_) => {
+                let why = "The form is too old. Open the page again.";
+                Err(views::refused(403, why))
+            }
+        }
     }
 
     fn logged_in(&mut self, others: &mut dyn Others, now: Instant) -> Reply {
@@ -366,6 +388,10 @@ fn reboot(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply 
 
 fn power_off(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
     views::machine::ended(&others.supervisor("power-off"), "It is switched off", visit)
+}
+
+fn update(_: &mut Console, others: &mut dyn Others, visit: &Visit<'_>) -> Reply {
+    views::update::page(&others.supervisor("version"), visit)
 }
 
 /// Whether the visitor knows the password still: a session alone is not enough to take the identity

@@ -5,7 +5,8 @@ use super::access::Access;
 use super::handover::Handed;
 use super::history::{History, STEP};
 use super::routes::{Console, Others};
-use super::{Asked, BODY_MAX, DEVICE, Reply, clock};
+use super::upload::pass_on;
+use super::{Asked, BODY_MAX, DEVICE, Reply, UPDATE, clock, views};
 use crate::backup::Entry;
 use crate::supervisor::machine;
 use crate::web::Facts;
@@ -19,6 +20,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tiny_http::{Header, Method, Request, Response, Server};
 
@@ -40,6 +42,9 @@ struct System {
     channel: UnixStream,
     control: PathBuf,
     dir: OwnedFd,
+    /// Where updates are taken, and the one that is on its way.
+    updates: PathBuf,
+    upload: Option<JoinHandle<()>>,
     /// The supervisor is gone, or out of step.
     lost: bool,
 }
@@ -50,7 +55,7 @@ struct System {
 /// In words: the password's file cannot be read, or the socket is none.
 pub fn run(
     facts: Facts,
-    control: &Path,
+    (control, updates): (&Path, PathBuf),
     handed: Handed,
     channel: UnixStream,
 ) -> Result<(), String> {
@@ -79,6 +84,8 @@ pub fn run(
         channel,
         control: control.to_owned(),
         dir,
+        updates,
+        upload: None,
         lost: false,
     };
     let mut sample = clock();
@@ -126,10 +133,32 @@ fn announce(facts: &Facts, has_password: bool, window: &super::access::Window) {
 }
 
 fn serve(console: &mut Console, system: &mut System, mut request: Request) {
-    let reply = match asked(&mut request) {
-        Some(asked) => console.answer(system, &asked, clock()),
-        None => super::views::refused(400, "The request is malformed or too long."),
+    const MALFORMED: &str = "The request is malformed or too long.";
+    let reply = match head(&request) {
+        Some(asked) if asked.post && asked.path == UPDATE => {
+            match console.upload(&asked, clock()) {
+                // He is asked whether he may before anything is sent.
+                Ok(()) if request.body_length() == Some(0) => Reply::nothing(),
+                Ok(()) => match system.upload(request, asked.content_type) {
+                    None => return,
+                    Some(back) => {
+                        request = back;
+                        views::update::failed("another update is on its way")
+                    }
+                },
+                Err(reply) => reply,
+            }
+        }
+        Some(mut asked) => match body(&mut request, &mut asked) {
+            Some(()) => console.answer(system, &asked, clock()),
+            None => views::refused(400, MALFORMED),
+        },
+        None => views::refused(400, MALFORMED),
     };
+    respond(request, reply);
+}
+
+fn respond(request: Request, reply: Reply) {
     let Reply {
         status,
         headers,
@@ -148,7 +177,8 @@ fn serve(console: &mut Console, system: &mut System, mut request: Request) {
     let _ = request.respond(response);
 }
 
-fn asked(request: &mut Request) -> Option<Asked> {
+/// A request without its body.
+fn head(request: &Request) -> Option<Asked> {
     let header = |name: &'static str| {
         let mut all = request.headers().iter();
         let found = all.find(|h| h.field.equiv(name))?;
@@ -158,7 +188,7 @@ fn asked(request: &mut Request) -> Option<Asked> {
         Some((path, query)) => (path.to_owned(), query.to_owned()),
         None => (request.url().to_owned(), String::new()),
     };
-    let mut asked = Asked {
+    Some(Asked {
         post: *request.method() == Method::Post,
         path,
         query,
@@ -169,11 +199,15 @@ fn asked(request: &mut Request) -> Option<Asked> {
         content_type: header("Content-Type").unwrap_or_default(),
         device: header(DEVICE).unwrap_or_default(),
         body: Vec::new(),
-    };
+    })
+}
+
+/// Its body.
+fn body(request: &mut Request, asked: &mut Asked) -> Option<()> {
     let most = u64::try_from(BODY_MAX).unwrap_or(u64::MAX);
     let mut limited = request.as_reader().take(most + 1);
     limited.read_to_end(&mut asked.body).ok()?;
-    (asked.body.len() <= BODY_MAX).then_some(asked)
+    (asked.body.len() <= BODY_MAX).then_some(())
 }
 
 impl Others for System {
@@ -216,6 +250,22 @@ impl Others for System {
 }
 
 impl System {
+    /// Passes an update on, one at a time, while others are answered; the request, when it is
+    /// not taken.
+    fn upload(&mut self, mut request: Request, content_type: String) -> Option<Request> {
+        if self.upload.as_ref().is_some_and(|task| !task.is_finished()) {
+            return Some(request);
+        }
+        let updates = self.updates.clone();
+        self.upload = Some(std::thread::spawn(move || {
+            let reply = pass_on(&content_type, request.as_reader(), &updates);
+            // What is left of it the library would read at once.
+            let _ = io::copy(request.as_reader(), &mut io::sink());
+            respond(request, reply);
+        }));
+        None
+    }
+
     fn exchange(&mut self, line: &str) -> io::Result<String> {
         self.channel.write_all(format!("{line}\n").as_bytes())?;
         let mut len = [0; 4];

@@ -5,6 +5,7 @@ pub mod devices;
 pub mod machine;
 pub mod ports;
 pub mod router;
+pub mod update;
 
 use super::Reply;
 use super::access::{Denied, PASSWORD};
@@ -24,6 +25,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/ports", "Ports"),
     ("/log", "Log"),
     ("/machine", "Machine"),
+    ("/update", "Update"),
     ("/password", "Password"),
 ];
 

@@ -1,8 +1,10 @@
 //! Requests for the console, passed on: whole, bounded, and with nothing in their heads but what
 //! the console reads. The HTTP library there has no limits and waits for whoever is slow.
 
+mod stream;
+
 use crate::channel::ShortId;
-use crate::console::{BODY_MAX, DEVICE};
+use crate::console::{BODY_MAX, DEVICE, UPDATE, UPDATE_MAX};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -42,6 +44,8 @@ pub struct Forward {
     pub taken: usize,
     /// Whether it is the first page that is read.
     pub is_home: bool,
+    /// Whether it is an update, which is passed on as it comes.
+    is_update: bool,
     /// The visitor waits for leave to send the body (RFC 9110, section 10.1.1).
     waits: bool,
 }
@@ -96,7 +100,8 @@ impl Forward {
             None if method == "POST" => return Err(Unfit::Length),
             None => 0,
         };
-        if length > BODY_MAX {
+        let is_update = method == "POST" && target.split('?').next() == Some(UPDATE);
+        if length > if is_update { UPDATE_MAX } else { BODY_MAX } {
             return Err(Unfit::Large);
         }
         let mut head = format!("{method} {target} HTTP/1.1\r\n");
@@ -110,6 +115,7 @@ impl Forward {
             head,
             length,
             taken,
+            is_update,
             is_home: method != "POST" && target.split('?').next() == Some("/"),
             waits: expect.eq_ignore_ascii_case("100-continue"),
         })
@@ -134,6 +140,14 @@ impl Forward {
         early: &[u8],
         visitor: &mut TcpStream,
     ) -> io::Result<bool> {
+        if self.is_update {
+            let passed = stream::pass_on(self, console, device, early, visitor).await;
+            let Some(answer) = passed? else {
+                return Ok(false);
+            };
+            timeout(ANSWER, visitor.write_all(&answer)).await??;
+            return Ok(true);
+        }
         let body = self.body(early, visitor).await?;
         let asked = timeout(CONSOLE, self.ask(console, device, &body)).await;
         let Ok(Ok(answer)) = asked else {
@@ -167,7 +181,8 @@ impl Forward {
         let mut there = UnixStream::connect(console).await?;
         let head = format!(
             "{}Content-Length: {}\r\n{DEVICE}: {device}\r\nConnection: close\r\n\r\n",
-            self.head, self.length
+            self.head,
+            body.len()
         );
         there.write_all(head.as_bytes()).await?;
         there.write_all(body).await?;

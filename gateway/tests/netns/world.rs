@@ -156,6 +156,8 @@ impl World {
         fs::copy(env!("CARGO_BIN_EXE_wan-dhcp"), client).unwrap();
         let console = self.dir.join("console");
         fs::copy(env!("CARGO_BIN_EXE_console"), &console).unwrap();
+        let updater = self.dir.join("updater");
+        fs::copy(env!("CARGO_BIN_EXE_updater"), updater).unwrap();
         let clock = self.dir.join("clock");
         fs::copy(env!("CARGO_BIN_EXE_clock"), clock).unwrap();
         let mut command = Command::new("ip");
