@@ -39,8 +39,8 @@ pub fn page(status: &str, visit: &Visit<'_>) -> Reply {
     if update.ends_with("starts next") {
         body.push_str(&format!(
             "<form method=\"post\" action=\"/machine/reboot\">{}<p><button class=\"button\">\
-             Restart now</button></p></form><p>If it does not come up, the system that runs now is started \
-             again.</p>",
+             Restart now</button></p></form><p>If it does not come up, the system that \
+             runs now is started again.</p>",
             token(visit)
         ));
     }
