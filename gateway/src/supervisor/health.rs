@@ -56,6 +56,8 @@ pub enum Verdict {
 pub struct Judge {
     places: Option<Places>,
     trial: Option<Slot>,
+    /// When it began to look: who has just begun gives the others a minute to start.
+    began: Option<Instant>,
     well_since: Option<Instant>,
     router: Option<JoinHandle<Others>>,
     wrong: &'static str,
@@ -80,6 +82,7 @@ impl Judge {
         Self {
             places,
             trial,
+            began: Some(Instant::now()),
             ..Self::default()
         }
     }
@@ -147,7 +150,8 @@ impl Judge {
             if wrong != self.wrong {
                 eprintln!("supervisor: on trial: {wrong}");
             }
-            if on >= TRIAL {
+            let looked = self.began.is_none_or(|began| began.elapsed() >= WELL);
+            if on >= TRIAL && looked {
                 self.trial = None;
                 return Verdict::Failed;
             }
