@@ -2,8 +2,10 @@
 
 use crate::listen::conn::{Registry, event_id};
 use crate::listen::control_sock::{self, Control};
+use crate::listen::visitors::{Incoming, Visitors};
 use crate::listen::{http, stream_sock};
 use crate::seeds::Given;
+use crate::servers::Table;
 use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::ClientEvent;
 use std::net::SocketAddr;
@@ -41,6 +43,8 @@ pub struct ClientLoopChannels {
     pub shutdown: Arc<Notify>,
     /// Reseed files that somebody brings.
     pub reseeds: Sender<Given>,
+    /// The servers in force.
+    pub servers: watch::Receiver<Table>,
 }
 
 /// Binds all listeners, then runs the thread.
@@ -73,11 +77,12 @@ async fn run(
     ch: ClientLoopChannels,
     ready: oneshot::Sender<Result<(), String>>,
 ) {
-    let key = match crate::entropy::rng() {
-        Ok(mut rng) => rng.array(),
+    let (key, visitors_key) = match crate::entropy::rng() {
+        Ok(mut rng) => (rng.array(), rng.array()),
         Err(e) => return drop(ready.send(Err(e.to_string()))),
     };
     let registry = Registry::new(ch.cmds.clone(), key);
+    let visitors = Visitors::new(ch.servers, registry.clone(), visitors_key);
     let control = Control {
         cmds: ch.cmds.clone(),
         status: ch.status,
@@ -95,7 +100,22 @@ async fn run(
     let mut events = ch.events;
     while let Some(event) = events.recv().await {
         let id = event_id(&event);
-        if !registry.dispatch(event) {
+        let taken = match event {
+            ClientEvent::Incoming {
+                id,
+                dest,
+                from,
+                destination,
+                ..
+            } => visitors.take(Incoming {
+                id,
+                dest,
+                from,
+                destination,
+            }),
+            event => registry.dispatch(event),
+        };
+        if !taken {
             registry.send(ClientCmd::Reset { id }).await;
         }
     }

@@ -2,6 +2,7 @@
 //! accepted.
 
 mod rules;
+pub mod servers;
 
 use ramson_proto::config::PoolConfig;
 use ramson_proto::router::own_info;
@@ -36,6 +37,8 @@ pub struct ConfigFile {
     pub sockets: Sockets,
     /// `[log]`
     pub log: Log,
+    /// `[[servers]]`
+    pub servers: Vec<servers::Server>,
 }
 
 macro_rules! section {
@@ -198,6 +201,7 @@ impl Default for ConfigFile {
             http_proxy: HttpProxy::default(),
             sockets: Sockets::default(),
             log: Log::default(),
+            servers: Vec::new(),
         }
     }
 }
@@ -236,7 +240,10 @@ impl ConfigFile {
                 let (key, accepted) = (rule.key, rule.accepted);
                 Err(ConfigError(format!("{name}:{line}: {key} {accepted}")))
             }
-            None => Ok(config),
+            None => match servers::problem(&config) {
+                Some(what) => Err(ConfigError(format!("{name}: {what}"))),
+                None => Ok(config),
+            },
         }
     }
 

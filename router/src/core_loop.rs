@@ -4,6 +4,7 @@
 use crate::clock;
 use crate::files::News;
 use crate::log::Log;
+use crate::servers::Table;
 use crate::status::{self, ShellStatus};
 use crate::store::StoreThread;
 use ramson_proto::router::Router;
@@ -45,6 +46,8 @@ pub struct CoreChannels {
     pub news: Receiver<News>,
     /// What keeps the reseed file from being read at the start.
     pub waiting: Option<String>,
+    /// The servers in force.
+    pub servers: watch::Receiver<Table>,
     /// Ends the thread.
     pub shutdown: Arc<Notify>,
 }
@@ -71,6 +74,7 @@ pub async fn run(mut router: Router, mut ch: CoreChannels, mut store: StoreThrea
                 store: store.state(),
                 waiting: waiting.clone(),
                 reseed: reseed.clone(),
+                servers: ch.servers.borrow().clone(),
             };
             let snapshot = router.snapshot(now);
             ch.known.send_replace(snapshot.routers);
@@ -127,6 +131,9 @@ fn take(router: &mut Router, news: News, log: Log) -> Option<String> {
     }
     if let Some(limit) = news.transit_bytes_per_sec {
         router.set_transit_limit(limit);
+    }
+    if let Some(change) = news.servers {
+        change.apply(router, clock::now());
     }
     if !news.routers.is_empty() {
         let n = router.learn(clock::now(), news.routers);

@@ -15,6 +15,7 @@ use crate::log::Log;
 use crate::own_address::{addresses, links_config};
 use crate::reseed::{self, Fetcher};
 use crate::seeds::Given;
+use crate::servers::Change;
 use crate::store::{Store, StoreThread};
 use crate::{clock, entropy, sandbox, tcp};
 use ramson_proto::config::Config;
@@ -52,8 +53,10 @@ struct Start<'a> {
     shutdown: Arc<Notify>,
 }
 
-/// The core's ends of the client thread's channels.
+/// The core's ends of the client thread's channels, and what both know of servers.
 struct ClientEnds {
+    files: Files,
+    servers: Change,
     cmds: mpsc::Receiver<ClientCmd>,
     events: mpsc::Sender<ClientEvent>,
     status: watch::Sender<String>,
@@ -112,7 +115,10 @@ pub fn run(path: PathBuf, file: &ConfigFile) -> Result<(), String> {
     let (event_ends, events) = mpsc::channel(CHANNEL);
     let (status_end, status) = watch::channel(STARTING.to_owned());
     let (reseeds, given) = mpsc::channel(1);
+    let mut files = Files::new(start.path.clone(), file.clone(), log);
+    let servers = files.serve(&start.dir)?;
     let channels = ClientLoopChannels {
+        servers: files.servers(),
         cmds,
         events,
         status,
@@ -121,6 +127,8 @@ pub fn run(path: PathBuf, file: &ConfigFile) -> Result<(), String> {
     };
     let clients = client_loop::spawn(clients_config(file), channels)?;
     let ends = ClientEnds {
+        files,
+        servers,
         cmds: cmd_ends,
         events: event_ends,
         status: status_end,
@@ -175,14 +183,15 @@ impl Start<'_> {
     ) -> Result<(), String> {
         let log = self.log;
         let store = Store::open(&self.dir.path("netdb"), log);
-        let mut files = Files::new(self.path.clone(), self.file.clone(), log);
+        let mut files = clients.files;
         let saved = saved(store.as_ref().ok(), &mut files)?;
         let us = base64(self.keys.router.identity.hash().as_bytes());
         let n = saved.routers.len() + saved.seeds.len();
         log.line(Level::Info, format_args!("router {us} with {n} routers"));
         let (keys, rng) = (self.keys.router.clone(), self.rng.fork());
-        let router = Router::new(self.config(), keys, saved, rng, clock::now())
+        let mut router = Router::new(self.config(), keys, saved, rng, clock::now())
             .map_err(|e| format!("own RouterInfo: {e}"))?;
+        clients.servers.apply(&mut router, clock::now());
         let store = store_thread(store, &router, log)?;
         let (link_cmd_tx, link_cmd_rx) = mpsc::channel(CHANNEL);
         let (link_event_tx, link_event_rx) = mpsc::channel(CHANNEL);
@@ -211,6 +220,7 @@ impl Start<'_> {
             news,
             known: known_end,
             waiting: files.waiting(),
+            servers: files.servers(),
             shutdown: Arc::clone(&self.shutdown),
         };
         let port = self.port();

@@ -2,12 +2,14 @@
 //! read again on SIGHUP or when the clock has become right.
 
 use crate::config_file::ConfigFile;
+use crate::config_file::servers::Server;
 use crate::data_dir::DataDir;
 use crate::keys::KeyFile;
 use crate::log::Log;
 use crate::reseed::Fetcher;
 use crate::seeds::{self, Given, RESEED_BELOW, Reseed, Waiting};
-use crate::{clock, names_file};
+use crate::servers::{self, Change, Table};
+use crate::{clock, entropy, names_file};
 use ramson_proto::limits;
 use ramson_proto::names::hosts::Hosts;
 use ramson_proto::time::Now;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::watch;
 
 /// Name of the file with our newest RouterInfo in the data directory.
 pub const ROUTER_INFO: &str = "router.info";
@@ -36,6 +39,8 @@ pub struct News {
     pub transit_bytes_per_sec: Option<u64>,
     /// What keeps the reseed file from being read.
     pub waiting: Option<String>,
+    /// Servers that come and go.
+    pub servers: Option<Change>,
     /// What reseed hosts said; nothing else is new then.
     pub reseed: Option<String>,
 }
@@ -46,6 +51,8 @@ pub struct Files {
     running: ConfigFile,
     log: Log,
     waiting: Waiting,
+    /// The servers in force.
+    servers: watch::Sender<Table>,
 }
 
 impl Files {
@@ -58,7 +65,48 @@ impl Files {
             running,
             log,
             waiting,
+            servers: watch::Sender::default(),
         }
+    }
+
+    /// The servers in force, from now on.
+    #[must_use]
+    pub fn servers(&self) -> watch::Receiver<Table> {
+        self.servers.subscribe()
+    }
+
+    /// Puts the configured servers in force; what the core is to do for that.
+    ///
+    /// # Errors
+    /// A key file cannot be used; all stays as it was.
+    pub fn serve(&mut self, dir: &DataDir) -> Result<Change, String> {
+        let mut rng = entropy::rng().map_err(|e| format!("no randomness: {e}"))?;
+        let old = self.servers.borrow().clone();
+        let (table, change) = servers::plan(&self.running, dir, &old, &mut rng)?;
+        for (dest, running) in table.iter().filter(|(dest, _)| !old.contains_key(dest)) {
+            // What is served is public; which visitors come is not.
+            let (name, b32) = (&running.server.name, dest.b32());
+            self.log
+                .line(Level::Info, format_args!("server {name}: {b32}"));
+        }
+        self.servers.send_replace(table);
+        Ok(change)
+    }
+
+    /// The same for a configuration that was read again.
+    fn serve_again(&mut self, new: Vec<Server>) -> Option<Change> {
+        let old = std::mem::replace(&mut self.running.servers, new);
+        let done = match DataDir::look(&self.running.data_dir) {
+            Ok(Some(dir)) => self.serve(&dir),
+            Ok(None) => Err("the data directory is gone".to_owned()),
+            Err(e) => Err(e),
+        };
+        done.inspect_err(|e| {
+            self.running.servers = old;
+            let text = format!("{e}; the servers stay as they were");
+            self.log.line(Level::Error, text);
+        })
+        .ok()
     }
 
     /// What keeps the reseed file from being read.
@@ -211,6 +259,7 @@ impl Files {
         self.running.log = new.log;
         self.log
             .set_level(self.running.level().unwrap_or(Level::Info));
+        news.servers = self.serve_again(new.servers);
         match self.hosts() {
             Ok(hosts) => {
                 let text = format!("{} names are known", hosts.len());
@@ -287,6 +336,7 @@ pub fn check(path: PathBuf, file: &ConfigFile) -> Result<(), String> {
     match DataDir::look(&file.data_dir) {
         Ok(Some(dir)) => {
             wrong.extend(KeyFile::load(&dir).err());
+            wrong.extend(servers::problems(file, &dir));
             let info = dir.read(ROUTER_INFO, limits::ROUTER_INFO_MAX);
             if let Some(Err(e)) = info.ok().map(|bytes| parse_verified(&bytes)) {
                 let path = dir.path(ROUTER_INFO);

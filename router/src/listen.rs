@@ -10,3 +10,4 @@ pub mod local;
 mod mailbox;
 pub mod pump;
 pub mod stream_sock;
+pub mod visitors;

@@ -1,10 +1,12 @@
 //! The text of `routerd status`: one `key: value` a line.
 
 use crate::link_loop::LinkStatus;
+use crate::servers::Table;
 use ramson_proto::router::own_info::VERSION;
 use ramson_proto::router::snapshot::Snapshot;
 use ramson_proto::tunnel::TunnelStats;
 use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What the shell knows of itself.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,8 @@ pub struct ShellStatus {
     pub waiting: Option<String>,
     /// What reseed hosts said the last time.
     pub reseed: Option<String>,
+    /// The servers in force.
+    pub servers: Table,
 }
 
 /// The whole text.
@@ -42,6 +46,7 @@ pub fn text(s: &Snapshot, links: &LinkStatus, shell: &ShellStatus) -> String {
     }
     t.line("names", s.names);
     destinations(&mut t, s);
+    servers(&mut t, s, &shell.servers);
     tunnels(&mut t, &s.tunnels);
     transit(&mut t, s, links);
     bandwidth(&mut t, links);
@@ -101,6 +106,25 @@ fn destinations(t: &mut Text, s: &Snapshot) {
     t.line("packets.overflows", p.overflows);
     t.line("packets.refused", p.bad + p.bad_signatures + p.refused);
     t.line("packets.strays", p.strays);
+}
+
+fn servers(t: &mut Text, s: &Snapshot, table: &Table) {
+    t.line("servers", table.len());
+    for (dest, running) in table.iter() {
+        let view = s.served.iter().find(|v| v.dest == *dest);
+        let visits = &running.visits;
+        let key = |what: &str| format!("servers.{}.{what}", running.server.name);
+        t.line(&key("b32"), dest.b32());
+        t.line(
+            &key("published"),
+            u8::from(view.is_some_and(|v| v.published)),
+        );
+        t.line(&key("leases"), view.map_or(0, |v| v.leases));
+        t.line(&key("streams"), visits.streams.load(Relaxed));
+        t.line(&key("accepted"), visits.accepted.load(Relaxed));
+        t.line(&key("refused"), visits.refused.load(Relaxed));
+        t.line(&key("unanswered"), visits.unanswered.load(Relaxed));
+    }
 }
 
 fn tunnels(t: &mut Text, s: &TunnelStats) {

@@ -9,6 +9,7 @@ pub mod http_response;
 pub mod site;
 pub mod sniff;
 pub mod url;
+pub mod visit;
 
 #[cfg(test)]
 mod tests;

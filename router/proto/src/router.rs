@@ -16,6 +16,7 @@ pub mod output;
 pub mod own_info;
 pub mod peers;
 mod redials;
+pub mod served;
 pub mod snapshot;
 mod switch;
 pub mod tags;

@@ -37,16 +37,22 @@ impl Registry {
     /// A new stream, or `None` when there are too many.
     #[must_use]
     pub fn register(&self) -> Option<Conn> {
+        let id = self.next.get();
+        self.next.set(id + 1);
+        self.adopt(ClientId(id))
+    }
+
+    /// A stream that a remote has opened, or `None` when there are too many.
+    #[must_use]
+    pub fn adopt(&self, id: ClientId) -> Option<Conn> {
         let mut conns = self.conns.borrow_mut();
         if conns.len() >= STREAMS {
             return None;
         }
-        let id = self.next.get();
-        self.next.set(id + 1);
         let events = Mailbox::default();
-        conns.insert(id, events.clone());
+        conns.insert(id.0, events.clone());
         Some(Conn {
-            id: ClientId(id),
+            id,
             events,
             registry: self.clone(),
             closed: false,

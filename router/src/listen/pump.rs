@@ -14,6 +14,7 @@ use detect::Detect;
 use exchange::Exchange;
 use out::{Moved, Out, moved};
 use ramson_proto::client::http_response::AnswerError;
+use ramson_proto::client::visit::Visit;
 use ramson_proto::router::input::ClientCmd;
 use ramson_proto::router::output::{ClientEvent, Readiness, Refusal};
 use ramson_proto::wire::hash::DestHash;
@@ -55,6 +56,8 @@ pub enum Filter {
     Detect(Box<Detect>),
     /// One request and its answer.
     Http(Box<Exchange>),
+    /// The socket is a web server's, the stream a visitor's.
+    Visit(Box<Visit>),
 }
 
 /// One socket and its stream.
@@ -210,6 +213,13 @@ impl<S: Local> Pump<S> {
         match &mut self.filter {
             Filter::Raw(_) => self.pending.extend_from_slice(bytes),
             Filter::Detect(_) => return self.judge(bytes),
+            Filter::Visit(visit) => {
+                let mut released = Vec::new();
+                let answered = visit.answered(bytes, &mut released);
+                self.out.put(&released);
+                self.pending.extend_from_slice(bytes);
+                return answered.map_err(|_| End::Reset);
+            }
             Filter::Http(exchange) => {
                 if exchange.upload(bytes, &mut self.pending).is_err() {
                     let late = exchange.answers.has_begun();
@@ -285,7 +295,7 @@ impl<S: Local> Pump<S> {
         let greeting = match &mut self.filter {
             Filter::Raw(greeting) => std::mem::take(greeting),
             Filter::Detect(detect) => std::mem::take(&mut detect.greeting),
-            Filter::Http(_) => return None,
+            Filter::Http(_) | Filter::Visit(_) => return None,
         };
         if greeting.is_empty() {
             return None;
@@ -299,6 +309,13 @@ impl<S: Local> Pump<S> {
     fn deliver(&mut self, bytes: &[u8]) -> Option<End> {
         if let Filter::Detect(detect) = &mut self.filter {
             detect.spoken = true;
+        }
+        if let Filter::Visit(visit) = &mut self.filter {
+            self.answered = true;
+            let mut out = Vec::new();
+            let taken = visit.push(bytes, &mut out);
+            self.out.put(&out);
+            return taken.is_err().then_some(End::Reset);
         }
         let Filter::Http(exchange) = &mut self.filter else {
             self.answered = true;

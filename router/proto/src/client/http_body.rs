@@ -85,7 +85,16 @@ impl Body {
     ///
     /// # Errors
     /// The chunks are malformed; nothing more can be taken.
-    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BadChunk> {
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BadChunk> {
+        self.take(bytes, out).map(|_| ())
+    }
+
+    /// The same; answers how many of the bytes were the body's.
+    ///
+    /// # Errors
+    /// See [`Self::push`].
+    pub fn take(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<usize, BadChunk> {
+        let all = bytes.len();
         while let [first, rest @ ..] = bytes {
             match self.state {
                 State::Length(left) => {
@@ -106,16 +115,16 @@ impl Body {
                 }
                 State::UntilEnd => {
                     out.extend_from_slice(bytes);
-                    return Ok(());
+                    return Ok(all);
                 }
-                State::Done => return Ok(()),
+                State::Done => return Ok(all - bytes.len()),
                 _ => {
                     self.state = self.framed(*first, out)?;
                     bytes = rest;
                 }
             }
         }
-        Ok(())
+        Ok(all - bytes.len())
     }
 
     /// One byte that is no content.

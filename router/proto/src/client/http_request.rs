@@ -299,7 +299,7 @@ fn split_authority(text: &str, default: u16) -> Result<(String, u16), RequestErr
 }
 
 /// Anything that two readers could read in two ways is refused (RFC 9112 section 6.3).
-fn framing(head: &Head, version: Version) -> Result<Framing, RequestError> {
+pub(super) fn framing(head: &Head, version: Version) -> Result<Framing, RequestError> {
     let lengths = head.count("content-length");
     if head.count("transfer-encoding") > 0 {
         let chunked = head.get("transfer-encoding");

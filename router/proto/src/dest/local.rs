@@ -155,6 +155,14 @@ impl LocalDest {
         (self.remotes.len(), waiting.max().unwrap_or(0))
     }
 
+    /// A remote's destination in full; empty when none of its LeaseSets is known.
+    #[must_use]
+    pub fn bytes_of(&self, remote: DestHash) -> Vec<u8> {
+        let remote = self.remotes.get(&remote);
+        let known = remote.and_then(|r| r.lease_set.as_ref());
+        known.map_or_else(Vec::new, |ls| ls.destination().as_bytes().to_vec())
+    }
+
     /// Its LeaseSet.
     #[must_use]
     pub const fn lease_set(&self) -> Option<&Arc<LeaseSet2>> {

@@ -102,7 +102,7 @@ impl Router {
             keys,
         };
         for keys in saved.served {
-            router.add_destination(now, keys, true);
+            router.add_destination(now, keys, true, router.config.client);
         }
         if router.config.spare_destination {
             router.add_spare(now);

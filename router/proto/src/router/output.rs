@@ -157,6 +157,8 @@ pub enum ClientEvent {
         port: u16,
         /// The remote destination.
         from: DestHash,
+        /// The same in full; empty when it is gone already.
+        destination: Vec<u8>,
     },
     /// Bytes of the remote, in order.
     Data {

@@ -2,6 +2,7 @@
 
 use super::Router;
 use super::clock::ClockView;
+use super::served::ServedView;
 use crate::dest::local::Counts;
 use crate::netdb::Context;
 use crate::stream::StreamStats;
@@ -53,6 +54,8 @@ pub struct Snapshot {
     pub wrong_way: u64,
     /// Names of the address book.
     pub names: usize,
+    /// Served destinations.
+    pub served: Vec<ServedView>,
 }
 
 impl Router {
@@ -90,6 +93,7 @@ impl Router {
             dropped: self.counters.dropped,
             wrong_way: self.tags.wrong_way() + self.tunnels.wrong_way(),
             names: self.hosts.len(),
+            served: self.served(),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Filter {
     /// Whether bytes of the client have a place to go to.
     pub fn reads(&self) -> bool {
         match self {
-            Self::Raw(_) | Self::Detect(_) => true,
+            Self::Raw(_) | Self::Detect(_) | Self::Visit(_) => true,
             Self::Http(x) => !matches!(&x.upload, Upload::Held(held) if !held.is_empty()),
         }
     }
@@ -100,7 +100,7 @@ impl Filter {
     /// When patience ends; other protocols may be silent as long as they like.
     pub fn deadline(&self) -> Option<Instant> {
         let x = match self {
-            Self::Raw(_) => return None,
+            Self::Raw(_) | Self::Visit(_) => return None,
             Self::Detect(detect) => return detect.deadline(),
             Self::Http(x) => x,
         };
@@ -117,7 +117,7 @@ impl Filter {
     /// What the end of patience means.
     pub fn overdue(&self) -> Option<End> {
         let x = match self {
-            Self::Raw(_) => return None,
+            Self::Raw(_) | Self::Visit(_) => return None,
             Self::Detect(_) => return Some(End::Reset),
             Self::Http(x) => x,
         };

@@ -237,9 +237,10 @@ impl Router {
     }
 
     fn incoming(&mut self, now: Now, pool: PoolId, stream: StreamId, from: DestHash, port: u16) {
-        let Some(dest) = self.dests.get(pool).map(|d| d.hash()) else {
+        let Some(local) = self.dests.get(pool) else {
             return;
         };
+        let (dest, destination) = (local.hash(), local.bytes_of(from));
         let id = self.clients.incoming_id();
         let client = Client {
             pool,
@@ -261,6 +262,7 @@ impl Router {
             dest,
             port,
             from,
+            destination,
         });
         self.tell(ClientEvent::Credit {
             id,

@@ -1,6 +1,6 @@
 //! Outputs of local destinations.
 
-use crate::config::DestinationKeys;
+use crate::config::{DestinationKeys, PoolConfig};
 use crate::dest::local::{DestOutput, LocalDest};
 use crate::dest::path::Path;
 use crate::router::Router;
@@ -70,10 +70,10 @@ impl Router {
         now: Now,
         keys: DestinationKeys,
         served: bool,
+        c: PoolConfig,
     ) -> PoolId {
         let pool = PoolId(self.next_pool);
         self.next_pool += 1;
-        let c = self.config.client;
         let settings = PoolSettings {
             inbound_hops: c.hops,
             outbound_hops: c.hops,
@@ -97,7 +97,7 @@ impl Router {
     }
 
     /// Ends a client destination with all that it has.
-    pub(super) fn give_up(&mut self, now: Now, pool: PoolId) {
+    pub(in crate::router) fn give_up(&mut self, now: Now, pool: PoolId) {
         self.clients.drop_pool(pool, &mut self.outputs);
         self.dests.remove(pool);
         self.tunnels.remove_pool(now, pool);
@@ -108,7 +108,7 @@ impl Router {
     pub(in crate::router) fn add_spare(&mut self, now: Now) {
         let keys = crate::router::boot::client_keys(&mut self.rng);
         if let Some(keys) = keys {
-            let pool = self.add_destination(now, keys, false);
+            let pool = self.add_destination(now, keys, false, self.config.client);
             self.isolation.set_spare(pool);
         }
     }
