@@ -11,6 +11,7 @@ pub mod entropy;
 pub mod families;
 pub mod files;
 pub mod keys;
+pub mod keys_command;
 pub mod link_loop;
 pub mod listen;
 pub mod log;

@@ -1,7 +1,7 @@
 //! `routerd`: arguments to action.
 
 use ramson_router::config_file::ConfigFile;
-use ramson_router::{daemon, files};
+use ramson_router::{daemon, files, keys_command};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,11 @@ routerd: an I2P router
   routerd --check-config [--config FILE] judge the configuration and its files, exit
   routerd status [--config FILE]         how the running router is
   routerd shutdown [--config FILE]       stop the running router
+  routerd keys show KEYS                 which destination a private-key file is of
+  routerd keys import KEYS NAME [--config FILE]
+                                         take one of Java I2P or i2pd as NAME into data_dir
+  routerd keys export NAME KEYS [--config FILE]
+                                         the other way; neither replaces a file
 
 FILE is /etc/ramson/routerd.toml unless given.
 ";
@@ -26,6 +31,7 @@ enum Action {
     Run,
     Check,
     Ask(&'static str),
+    Keys(keys_command::Command),
     Help,
 }
 
@@ -41,6 +47,9 @@ fn main() -> ExitCode {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
+    if let Action::Keys(keys_command::Command::Show(file)) = &action {
+        return said(keys_command::show(file));
+    }
     let result = match ConfigFile::load(&path) {
         Err(e) => Err(e.to_string()),
         Ok(config) => match action {
@@ -49,8 +58,13 @@ fn main() -> ExitCode {
             }
             Action::Run => daemon::run(path, &config),
             Action::Ask(request) => ask(&config.path(&config.sockets.control), request),
+            Action::Keys(command) => command.run(&config),
         },
     };
+    said(result)
+}
+
+fn said(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -69,6 +83,16 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Result<(Action, PathBuf)
                 path = args.next().ok_or("--config needs a file")?.into();
             }
             "--check-config" => action = Action::Check,
+            "keys" => {
+                let mut word = || args.next().ok_or("keys: show, import or export, and what");
+                let command = word()?;
+                action = Action::Keys(match command.as_str() {
+                    "show" => keys_command::Command::Show(word()?.into()),
+                    "import" => keys_command::Command::Import(word()?.into(), word()?),
+                    "export" => keys_command::Command::Export(word()?, word()?.into()),
+                    other => return Err(format!("keys: unknown command {other}")),
+                });
+            }
             "status" => action = Action::Ask("status\n"),
             "shutdown" => action = Action::Ask("shutdown\n"),
             "--help" | "-h" => action = Action::Help,

@@ -92,6 +92,8 @@ const STEPS: &[Step] = &[
             "interop_lan",
             "--test",
             "interop_recovery",
+            "--test",
+            "interop_sites",
             "--",
             "--ignored",
             "--test-threads=1",
