@@ -272,3 +272,6 @@ fn down() -> Vec<u8> {
     );
     [head.as_bytes(), html.as_bytes()].concat()
 }
+
+#[cfg(test)]
+mod tests;
