@@ -117,3 +117,59 @@ pub fn problems(config: &ConfigFile, dir: &DataDir) -> Vec<String> {
     });
     judged.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Log;
+    use ramson_proto::trace::Level;
+    use std::fs;
+
+    fn config(servers: &[(&str, &str)]) -> ConfigFile {
+        let text: String = servers
+            .iter()
+            .map(|(name, more)| {
+                format!(
+                    "[[servers]]\nname = \"{name}\"\nkind = \"tcp\"\n\
+                     target = \"127.0.0.1:1\"\n{more}\n"
+                )
+            })
+            .collect();
+        ConfigFile::parse(&text, "c").unwrap()
+    }
+
+    /// What only the client thread has to know costs no tunnels, and what was counted stays.
+    #[test]
+    fn a_change_touches_what_changed() {
+        let place = std::env::temp_dir().join(format!("ramson-servers-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&place);
+        let dir = DataDir::open(&place, Log::new(Level::Error)).unwrap();
+        let mut rng = Rng::from_number(1);
+        let mut next = |old: &Table, servers: &[(&str, &str)]| {
+            let (table, change) = plan(&config(servers), &dir, old, &mut rng).unwrap();
+            (table, change.remove.len(), change.add.len())
+        };
+        let (two, removed, added) = next(&Table::default(), &[("a", ""), ("b", "")]);
+        assert_eq!((two.len(), removed, added), (2, 0, 2));
+        let (listed, removed, added) = next(&two, &[("a", "streams = 40"), ("b", "")]);
+        assert_eq!((removed, added), (0, 0));
+        for (dest, running) in listed.iter() {
+            assert!(Arc::ptr_eq(&running.visits, &two[dest].visits));
+        }
+        let (shorter, removed, added) = next(&listed, &[("a", "hops = 1"), ("b", "")]);
+        assert_eq!((shorter.len(), removed, added), (2, 1, 1));
+        let (one, removed, added) = next(&shorter, &[("b", "")]);
+        assert_eq!((one.len(), removed, added), (1, 1, 0));
+        let (back, ..) = next(&one, &[("a", ""), ("b", "")]);
+        assert!(back.keys().eq(two.keys()), "the same keys");
+
+        fs::copy(dir.path("a.dat"), dir.path("b.dat")).unwrap();
+        let same = config(&[("a", ""), ("b", "")]);
+        let e = plan(&same, &dir, &one, &mut rng).err().unwrap();
+        assert!(e.contains("same keys"), "{e}");
+        fs::write(dir.path("b.dat"), "x").unwrap();
+        assert_eq!(problems(&same, &dir).len(), 1);
+        assert!(plan(&same, &dir, &one, &mut rng).is_err());
+        fs::remove_dir_all(&place).unwrap();
+    }
+}

@@ -11,6 +11,8 @@ use tokio::sync::mpsc::Sender;
 
 /// Streams at once, over all listeners.
 const STREAMS: usize = 1024;
+/// Visitors leave the rest to our own clients.
+const STREAMS_WITH_VISITOR: usize = STREAMS / 2;
 
 /// Who gets which event; lives on the client thread alone.
 #[derive(Clone)]
@@ -39,14 +41,18 @@ impl Registry {
     pub fn register(&self) -> Option<Conn> {
         let id = self.next.get();
         self.next.set(id + 1);
-        self.adopt(ClientId(id))
+        self.insert(ClientId(id), STREAMS)
     }
 
     /// A stream that a remote has opened, or `None` when there are too many.
     #[must_use]
     pub fn adopt(&self, id: ClientId) -> Option<Conn> {
+        self.insert(id, STREAMS_WITH_VISITOR)
+    }
+
+    fn insert(&self, id: ClientId, most: usize) -> Option<Conn> {
         let mut conns = self.conns.borrow_mut();
-        if conns.len() >= STREAMS {
+        if conns.len() >= most {
             return None;
         }
         let events = Mailbox::default();

@@ -162,3 +162,15 @@ fn lists_and_limits_hold() {
         bench.cmds.close();
     });
 }
+
+#[test]
+fn visitors_leave_room_to_clients() {
+    run(async {
+        let more = "streams = 512\nstreams_per_visitor = 512";
+        let bench = Bench::new("http", nobody().await, more);
+        let own = bench.registry.register();
+        let came = (2..600).filter(|id| bench.come(*id, VISITOR)).count();
+        assert_eq!(came, 511);
+        assert!(own.is_some() && bench.registry.register().is_some());
+    });
+}
