@@ -353,11 +353,13 @@ fn only_the_clocks_user_asks(world: &World, asked: &AtomicU32) {
 
 /// The client runs as its user, without capabilities.
 fn without_privileges(world: &World) {
-    let named = world.dir.join("clock");
-    let process = fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .find(|entry| fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == named));
+    let named = world.dir.join("gatewayd");
+    let is_clock = |path: std::path::PathBuf| {
+        fs::read_link(path.join("exe")).is_ok_and(|exe| exe == named)
+            && fs::read(path.join("cmdline")).is_ok_and(|line| line == b"clock\0")
+    };
+    let mut all = fs::read_dir("/proc").unwrap().flatten();
+    let process = all.find(|entry| is_clock(entry.path()));
     let status = fs::read_to_string(process.unwrap().path().join("status")).unwrap();
     assert!(
         status.contains(&format!("Uid:\t{CLOCK}\t{CLOCK}\t{CLOCK}\t{CLOCK}")),

@@ -12,8 +12,6 @@ pub const PROGRAMS: &[&str] = &[
     "routerd",
     "gatewayd",
     "supervisor",
-    "wan-dhcp",
-    "clock",
     "console",
     "updater",
     "ramson",

@@ -20,7 +20,7 @@ RAMSON_CARGO_ENV = \
 RAMSON_CARGO_BUILD_OPTS = --package ramson-router --package ramson-gateway
 
 define RAMSON_INSTALL_TARGET_CMDS
-	$(foreach program,routerd gatewayd supervisor wan-dhcp clock console updater ramson,\
+	$(foreach program,routerd gatewayd supervisor console updater ramson,\
 		$(INSTALL) -D -m 0755 $(@D)/target/$(RUSTC_TARGET_NAME)/release/$(program) \
 			$(TARGET_DIR)/usr/bin/$(program)
 	)

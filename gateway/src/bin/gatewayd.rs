@@ -2,6 +2,7 @@
 //! Started by `supervisor` only, which hands it its sockets over standard input.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use ramson_gateway::clock;
 use ramson_gateway::config::{Config, Views};
 use ramson_gateway::counters::Counters;
 use ramson_gateway::dhcp4::leases::Leases;
@@ -17,6 +18,7 @@ use ramson_gateway::report;
 use ramson_gateway::router_client::RouterClient;
 use ramson_gateway::saved::{Keep, Places, Saved};
 use ramson_gateway::vip::Vip;
+use ramson_gateway::wan_dhcp;
 use ramson_gateway::web::serve::Web;
 use ramson_gateway::web::{self, Facts};
 use std::cell::RefCell;
@@ -33,6 +35,23 @@ use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 
 fn main() -> ExitCode {
+    // The small clients of the WAN are in this program, too, under names of their own: each alone
+    // would carry most of it once more.
+    let name = std::env::args_os().next().unwrap_or_default();
+    let client: Option<fn() -> Result<(), String>> = match name.to_str() {
+        Some("wan-dhcp") => Some(wan_dhcp::serve::run),
+        Some("clock") => Some(clock::serve::run),
+        _ => None,
+    };
+    if let Some(client) = client {
+        return client().map_or_else(
+            |e| {
+                eprintln!("{}: {e}", name.display());
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -4,8 +4,10 @@
 use super::machine::Machine;
 use super::report::{LIST, decode_servers};
 use super::wire::{LEN, PORT};
+use crate::privileges;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UdpSocket, UnixStream};
@@ -63,6 +65,26 @@ async fn receive(socket: Option<&UdpSocket>, buf: &mut [u8]) -> Option<SocketAdd
         Ok((LEN.., from)) => Some(from),
         _ => None,
     }
+}
+
+/// The whole process: its standard input is a socket of the supervisor's.
+///
+/// # Errors
+/// In words: it has privileges, was not started by the supervisor, or what [`serve`] says.
+pub fn run() -> Result<(), String> {
+    privileges::prove_none()?;
+    let text = |e: io::Error| e.to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(text)?.block_on(async {
+        let channel = io::stdin().as_fd().try_clone_to_owned().map_err(text)?;
+        let channel = std::os::unix::net::UnixStream::from(channel);
+        channel.set_nonblocking(true).map_err(text)?;
+        let channel = UnixStream::from_std(channel);
+        let channel = channel.map_err(|_| "started by supervisor, not by hand".to_owned())?;
+        serve(channel).await.map_err(text)
+    })
 }
 
 /// Runs until the supervisor is gone.

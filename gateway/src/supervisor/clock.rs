@@ -375,6 +375,7 @@ impl Clock {
         ours.set_nonblocking(true).map_err(text)?;
         let channel = tokio::net::UnixStream::from_std(ours).map_err(text)?;
         let process = Command::new(&self.program)
+            .arg0("clock")
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -47,7 +47,7 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Nothing is started yet. `program` is the client, beside the gateway's own.
+    /// Nothing is started yet. `program` is the gateway's own, which has the client in it.
     #[must_use]
     pub fn new(config: &Config, program: PathBuf, user: Option<(u32, u32)>) -> Self {
         Self {
@@ -164,6 +164,7 @@ impl Uplink {
         ours.set_nonblocking(true).map_err(|e| text(&e))?;
         let channel = tokio::net::UnixStream::from_std(ours).map_err(|e| text(&e))?;
         let process = Command::new(&self.program)
+            .arg0("wan-dhcp")
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))

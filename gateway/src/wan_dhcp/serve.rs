@@ -3,8 +3,11 @@
 use super::lease::Lease;
 use super::machine::{Action, Machine};
 use crate::dhcp4::wire;
+use crate::privileges;
+use crate::supervisor::uplink::receive;
 use dhcproto::Encodable;
 use std::io;
+use std::os::fd::AsFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UdpSocket, UnixStream};
 use tokio::time::Instant;
@@ -14,6 +17,29 @@ pub const REFUSED: u8 = b'r';
 
 /// Shortest message, bytes: servers of BOOTP's time take no shorter ones.
 const MESSAGE_MIN: usize = 300;
+
+/// The whole process: its standard input is a socket of the supervisor's, which hands it another.
+///
+/// # Errors
+/// In words: it has privileges, was not started by the supervisor, or what [`serve`] says.
+pub fn run() -> Result<(), String> {
+    privileges::prove_none()?;
+    let text = |e: io::Error| e.to_string();
+    let (socket, mac) = receive(io::stdin().as_fd())
+        .map_err(|e| format!("started by supervisor, not by hand: {e}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(text)?;
+    runtime.block_on(async {
+        let channel = io::stdin().as_fd().try_clone_to_owned().map_err(text)?;
+        let channel = std::os::unix::net::UnixStream::from(channel);
+        channel.set_nonblocking(true).map_err(text)?;
+        let channel = UnixStream::from_std(channel).map_err(text)?;
+        let socket = UdpSocket::from_std(socket).map_err(text)?;
+        serve(socket, channel, mac).await.map_err(text)
+    })
+}
 
 /// Runs until the supervisor is gone.
 ///

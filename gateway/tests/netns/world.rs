@@ -152,14 +152,10 @@ impl World {
         // The build directory may be closed to other users.
         let gatewayd = self.dir.join("gatewayd");
         fs::copy(env!("CARGO_BIN_EXE_gatewayd"), &gatewayd).unwrap();
-        let client = self.dir.join("wan-dhcp");
-        fs::copy(env!("CARGO_BIN_EXE_wan-dhcp"), client).unwrap();
         let console = self.dir.join("console");
         fs::copy(env!("CARGO_BIN_EXE_console"), &console).unwrap();
         let updater = self.dir.join("updater");
         fs::copy(env!("CARGO_BIN_EXE_updater"), updater).unwrap();
-        let clock = self.dir.join("clock");
-        fs::copy(env!("CARGO_BIN_EXE_clock"), clock).unwrap();
         let mut command = Command::new("ip");
         command.args([
             "netns",
