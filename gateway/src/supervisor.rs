@@ -129,15 +129,10 @@ async fn seal_and_serve(config: Config, options: Options) -> Result<(), String> 
     let beside = |name| gatewayd.with_file_name(name);
     let programs = (beside("console"), options.config_path.clone());
     let console = Console::new(&config, programs, console_user, gateway);
-    let clock = Clock::new(
-        &config,
-        options.gatewayd.clone(),
-        clock_user,
-        options.clock.clone(),
-    );
+    let hand = options.clock.clone();
+    let clock = Clock::new(&config, gatewayd.clone(), clock_user, hand);
     let mut clock = clock.map_err(|e| lock_down(&config, &e))?;
-    let client = options.gatewayd.clone();
-    let uplink = Uplink::new(&config, client, wan_user);
+    let uplink = Uplink::new(&config, gatewayd.clone(), wan_user);
     let mut this = Supervisor {
         router: RouterChild::new(options.router.clone(), router_user),
         watchdog: Watchdog::new(&config.watchdog),
