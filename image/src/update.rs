@@ -85,10 +85,10 @@ pub fn write(arch: Arch, key: &SigningKey, boot: &Path, root: &Path) -> Outcome<
     Ok(to)
 }
 
-/// As [`write`], with another name and version.
+/// As [`write()`], with another name and version.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_as(
     to: &Path,
     arch: Arch,
