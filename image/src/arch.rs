@@ -97,6 +97,31 @@ impl Arch {
         }
     }
 
+    /// Debian's package of GRUB for EFI, GRUB's own name of the machine, and the name under which
+    /// firmware looks for a boot loader.
+    #[must_use]
+    pub fn grub(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::X86_64 => ("grub-efi-amd64-bin", "x86_64-efi", "BOOTX64.EFI"),
+            Self::Aarch64 => ("grub-efi-arm64-bin", "arm64-efi", "BOOTAA64.EFI"),
+        }
+    }
+
+    /// Firmware that QEMU starts, and the image of its variables.
+    #[must_use]
+    pub fn firmware(self) -> [&'static str; 2] {
+        match self {
+            Self::X86_64 => [
+                "/usr/share/OVMF/OVMF_CODE_4M.fd",
+                "/usr/share/OVMF/OVMF_VARS_4M.fd",
+            ],
+            Self::Aarch64 => [
+                "/usr/share/AAVMF/AAVMF_CODE.fd",
+                "/usr/share/AAVMF/AAVMF_VARS.fd",
+            ],
+        }
+    }
+
     /// Whether this machine is one.
     #[must_use]
     pub fn is_host(self) -> bool {

@@ -18,6 +18,11 @@ const TO_BUILD: &[(&str, &str)] = &[
     ("mksquashfs", "squashfs-tools"),
     ("mke2fs", "e2fsprogs"),
     ("dpkg", "dpkg"),
+    ("grub-mkimage", "grub-common"),
+    ("mcopy", "mtools"),
+    ("mkfs.fat", "dosfstools"),
+    ("sgdisk", "gdisk"),
+    ("qemu-img", "qemu-utils"),
     ("/usr/include/libelf.h", "libelf-dev"),
 ];
 
@@ -46,11 +51,16 @@ pub fn missing_to_boot(arch: Arch) -> Vec<&'static str> {
         Arch::X86_64 => ("qemu-system-x86_64", "qemu-system-x86"),
         Arch::Aarch64 => ("qemu-system-aarch64", "qemu-system-arm"),
     };
-    if is_here(program) {
-        vec![]
-    } else {
-        vec![package]
-    }
+    let firmware = match arch {
+        Arch::X86_64 => "ovmf",
+        Arch::Aarch64 => "qemu-efi-aarch64",
+    };
+    let [code, _] = arch.firmware();
+    [(program, package), (code, firmware)]
+        .into_iter()
+        .filter(|(what, _)| !is_here(what))
+        .map(|(_, package)| package)
+        .collect()
 }
 
 /// A path, or a program in PATH or in the system's usual folders.

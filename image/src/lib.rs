@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod arch;
 pub mod build;
 pub mod debian;
+pub mod disk;
 pub mod elf;
 pub mod fault;
 pub mod fragment;

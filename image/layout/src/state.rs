@@ -2,7 +2,9 @@
 //!
 //! It lies twice in a partition of its own, written in place, by the system each time over the
 //! older copy: one that is torn is not the only one. A copy is an environment block of GRUB's, so
-//! that its scripts read and write it; it has no checksum that GRUB could make, but all values once
+//! that its scripts read and write it, and a file, for GRUB writes nothing else; the file system
+//! around the two is never written.
+//! It it has no checksum that GRUB could make, but all values once
 //! more in one (`check`), and they lie in one sector.
 
 use std::fmt;
@@ -10,7 +12,7 @@ use std::fmt;
 /// Bytes of a copy, and where the two begin in the partition.
 pub const COPY_LEN: usize = 1024;
 /// See [`COPY_LEN`].
-pub const COPIES: [u64; 2] = [0, 4096];
+pub const COPIES: [u64; 2] = [8192, 12288];
 
 /// How often a system is tried that was never good.
 pub const TRIES: u8 = 2;
