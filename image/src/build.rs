@@ -1,12 +1,13 @@
 //! The whole image, step by step.
 
 use crate::arch::Arch;
+use crate::disk::{self, Disk};
 use crate::fault::{About, Outcome};
 use crate::{agreement, kernel, programs, root, update};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What QEMU, and a boot loader later, starts.
+/// All that was built.
 #[derive(Clone, Debug)]
 pub struct Image {
     /// The machine it is for.
@@ -15,6 +16,10 @@ pub struct Image {
     pub kernel: PathBuf,
     /// The root file system.
     pub root: PathBuf,
+    /// The disk with both of them on it.
+    pub disk: Disk,
+    /// The file that updates a box to it.
+    pub update: PathBuf,
 }
 
 impl Image {
@@ -52,5 +57,13 @@ pub fn build_signed(arch: Arch, key: Option<&Path>, told: &mut dyn FnMut(&str)) 
     told("the programs are built, static");
     let root = root::make(arch, &programs, &key)?;
     told("the root file system is packed");
-    Ok(Image { arch, kernel, root })
+    let disk = disk::make(arch, &kernel, &root, told)?;
+    let update = update::write(arch, &key, &disk.boot, &root)?;
+    Ok(Image {
+        arch,
+        kernel,
+        root,
+        disk,
+        update,
+    })
 }

@@ -32,6 +32,8 @@ pub struct Disk {
     pub qcow2: PathBuf,
     /// For other machines that are not real.
     pub vmdk: PathBuf,
+    /// The image of a system's boot partition, as far as it is used.
+    pub boot: PathBuf,
 }
 
 /// Makes it out of a kernel and a root file system.
@@ -63,6 +65,7 @@ pub fn make(arch: Arch, kernel: &Path, root: &Path, told: &mut dyn FnMut(&str)) 
         packed: named("img.zst"),
         qcow2: named("qcow2"),
         vmdk: named("vmdk"),
+        boot,
         raw,
     };
     hand_out(&disk)?;

@@ -1,20 +1,43 @@
-//! The words that start an image in QEMU: kernel and root directly, no firmware, no boot loader.
+//! The words that start an image in QEMU: kernel and root directly, or a whole disk by firmware and
+//! boot loader.
 
 use crate::arch::Arch;
-use crate::build::Image;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Seconds that the kernel waits for its root; then it panics, and begins anew after five more.
 const ROOT_WAIT: u32 = 10;
 
+/// What a machine starts.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// A kernel with its root, without firmware and boot loader.
+    Direct {
+        /// The kernel.
+        kernel: PathBuf,
+        /// The root file system.
+        root: PathBuf,
+        /// A raw image with an ext4 for what is kept; without one nothing is kept.
+        data: Option<PathBuf>,
+        /// A shell on the serial line instead of the log.
+        shell: bool,
+    },
+    /// Whole disks, raw; firmware looks at the first.
+    Disks {
+        /// The disks.
+        disks: Vec<PathBuf>,
+        /// Where the firmware keeps its variables: made of the empty ones if it is not there.
+        variables: PathBuf,
+    },
+}
+
 /// A machine to be.
 #[derive(Clone, Debug)]
 pub struct Machine {
+    /// Its processor.
+    pub arch: Arch,
     /// What it starts.
-    pub image: Image,
-    /// A raw image with an ext4 for what is kept; without one nothing is kept.
-    pub data: Option<PathBuf>,
+    pub start: Start,
     /// Names of the tap interfaces of the LAN and of the WAN.
     pub taps: [String; 2],
     /// Megabytes of memory.
@@ -25,15 +48,12 @@ pub struct Machine {
     pub log: PathBuf,
     /// Where QEMU's own monitor listens.
     pub monitor: PathBuf,
-    /// A shell on the serial line instead of the log.
-    pub shell: bool,
 }
 
 impl Machine {
-    /// The kernel's command line.
-    #[must_use]
-    pub fn command_line(&self) -> String {
-        let console = match self.image.arch {
+    /// The kernel's command line, where no boot loader gives one.
+    fn command_line(&self, data: bool, shell: bool) -> String {
+        let console = match self.arch {
             Arch::X86_64 => "ttyS0",
             Arch::Aarch64 => "ttyAMA0",
         };
@@ -41,20 +61,63 @@ impl Machine {
             "console={console} quiet panic=5 root=/dev/vda rootfstype=squashfs ro \
              rootwait={ROOT_WAIT}"
         );
-        if self.data.is_some() {
+        if data {
             line += " ramson.data=/dev/vdb";
         }
-        if self.shell {
+        if shell {
             line += " ramson.shell";
         }
         line
     }
 
+    /// The words for what it starts.
+    fn start(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut drive = |id: &str, path: &Path, more: &str| {
+            let path = path.display();
+            words.push("-drive".to_owned());
+            words.push(format!("if=none,id={id},format=raw,file={path}{more}"));
+            words.push("-device".to_owned());
+            words.push(format!("virtio-blk-pci,drive={id}"));
+        };
+        match &self.start {
+            Start::Direct {
+                kernel,
+                root,
+                data,
+                shell,
+            } => {
+                drive("root", root, ",readonly=on");
+                if let Some(data) = data {
+                    drive("data", data, "");
+                }
+                let line = self.command_line(data.is_some(), *shell);
+                let kernel = kernel.display().to_string();
+                words.extend(["-kernel".to_owned(), kernel, "-append".to_owned(), line]);
+            }
+            Start::Disks { disks, variables } => {
+                for (number, disk) in (0..).zip(disks) {
+                    drive(&format!("disk{number}"), disk, "");
+                }
+                let [code, _] = self.arch.firmware();
+                let flash = "if=pflash,format=raw,unit=";
+                let variables = variables.display();
+                words.extend([
+                    "-drive".to_owned(),
+                    format!("{flash}0,readonly=on,file={code}"),
+                    "-drive".to_owned(),
+                    format!("{flash}1,file={variables}"),
+                ]);
+            }
+        }
+        words
+    }
+
     /// The command to be run where the taps are. `kvm`: with the machine's own help, where its
-    /// processor is of the image's kind.
+    /// processor is of the image's kind. Without `-no-reboot` whatever restarts it starts it again.
     #[must_use]
     pub fn command(&self, kvm: bool) -> Command {
-        let (program, machine, cpu) = match self.image.arch {
+        let (program, machine, cpu) = match self.arch {
             Arch::X86_64 => ("qemu-system-x86_64", "q35", "max"),
             // Pointer authentication is slow to emulate.
             Arch::Aarch64 => ("qemu-system-aarch64", "virt", "cortex-a72"),
@@ -63,32 +126,19 @@ impl Machine {
         let mut say = |words: &[&str]| {
             command.args(words);
         };
-        if kvm && self.image.arch.is_host() {
+        if kvm && self.arch.is_host() {
             say(&["-accel", "kvm", "-cpu", "host"]);
         } else {
             say(&["-accel", "tcg", "-cpu", cpu]);
         }
         say(&["-M", machine, "-smp", "2", "-m", &self.memory.to_string()]);
-        say(&[
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-            "-no-reboot",
-        ]);
+        say(&["-nodefaults", "-no-user-config", "-display", "none"]);
+        if matches!(self.start, Start::Direct { .. }) {
+            say(&["-no-reboot"]);
+        }
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
-        say(&[
-            "-kernel",
-            &path(&self.image.kernel),
-            "-append",
-            &self.command_line(),
-        ]);
-        let root = path(&self.image.root);
-        let drive = format!("if=none,id=root,format=raw,readonly=on,file={root}");
-        say(&["-drive", &drive, "-device", "virtio-blk-pci,drive=root"]);
-        if let Some(data) = &self.data {
-            let drive = format!("if=none,id=data,format=raw,file={}", path(data));
-            say(&["-drive", &drive, "-device", "virtio-blk-pci,drive=data"]);
+        for word in self.start() {
+            say(&[&word]);
         }
         for (number, tap) in (1..).zip(&self.taps) {
             let netdev = format!("tap,id=n{number},ifname={tap},script=no,downscript=no");

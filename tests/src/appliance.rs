@@ -10,17 +10,21 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ramson_image::build::Image;
-use ramson_image::qemu::Machine;
+use ramson_image::arch::Arch;
+use ramson_image::build::{self, Image};
+use ramson_image::host;
+use ramson_image::qemu::{Machine, Start};
+use ramson_layout::parts::Part;
 
 use crate::fault::{About, Fault, Outcome};
 use crate::lan::{BOX, BOX_6, Lan};
 use crate::network::{Network, Plan};
+use crate::peers::Suite;
 use crate::probe::Transfer;
 use crate::process::Process;
 use crate::scene::{PEERS_READY, Scene};
 use crate::slot::{HUB_ADDRESS, Slot};
-use crate::{i2pd, places, process, wall};
+use crate::{i2pd, places, process, setup, wall};
 
 /// The users of router, gateway and console, as the image's table of users has them.
 const ROUTER: u32 = 110;
@@ -29,6 +33,9 @@ const CONSOLE: u32 = 112;
 
 /// Size of the disk for what is kept.
 const DATA: &str = "64M";
+
+/// What `dd` counts in.
+const MEGABYTE: u64 = 1 << 20;
 
 const STEP: Duration = Duration::from_millis(20);
 
@@ -41,6 +48,8 @@ pub struct Shape {
     pub hops: u8,
     /// Whether the host's processor helps.
     pub kvm: bool,
+    /// Whether it starts the whole disk by firmware and boot loader, not kernel and root directly.
+    pub disk: bool,
 }
 
 /// A running machine.
@@ -49,6 +58,7 @@ pub struct Appliance {
     serial: UnixStream,
     monitor: PathBuf,
     console: PathBuf,
+    has_shell: bool,
     said: u32,
 }
 
@@ -57,23 +67,50 @@ impl Appliance {
     /// and switches it on.
     pub fn start(image: &Image, slot: &Slot, shape: Shape) -> Outcome<Appliance> {
         bridge(slot)?;
+        if shape.disk {
+            let disk = whole_disk(image, slot, shape.hops)?;
+            return Self::power_on_disks(image.arch, vec![disk], slot, shape);
+        }
         Self::power_on(image, slot, shape, &data_disk(slot, shape.hops)?)
     }
 
     /// Switches a machine on that has a disk and whose ports are bridged.
     pub fn power_on(image: &Image, slot: &Slot, shape: Shape, data: &Path) -> Outcome<Appliance> {
+        let start = Start::Direct {
+            kernel: image.kernel.clone(),
+            root: image.root.clone(),
+            data: Some(data.to_path_buf()),
+            shell: true,
+        };
+        Self::switch_on(image.arch, start, slot, shape)
+    }
+
+    /// Switches on a machine with disks whose ports are bridged.
+    pub fn power_on_disks(
+        arch: Arch,
+        disks: Vec<PathBuf>,
+        slot: &Slot,
+        shape: Shape,
+    ) -> Outcome<Appliance> {
+        let variables = slot.folder().join("variables.fd");
+        let [_, empty] = arch.firmware();
+        fs::copy(empty, &variables).about(empty)?;
+        Self::switch_on(arch, Start::Disks { disks, variables }, slot, shape)
+    }
+
+    fn switch_on(arch: Arch, start: Start, slot: &Slot, shape: Shape) -> Outcome<Appliance> {
         let folder = slot.folder();
+        let has_shell = matches!(start, Start::Direct { .. });
         // Paths of sockets are short.
         let run = places::folder(slot.run())?;
         let machine = Machine {
-            image: image.clone(),
-            data: Some(data.to_path_buf()),
+            arch,
+            start,
             taps: ["tap-lan", "tap-wan"].map(str::to_string),
             memory: shape.memory,
             serial: run.join("serial"),
             log: folder.join("console.log"),
             monitor: run.join("monitor"),
-            shell: true,
         };
         for socket in [&machine.serial, &machine.monitor] {
             let _ = fs::remove_file(socket);
@@ -92,6 +129,7 @@ impl Appliance {
             serial,
             monitor: machine.monitor,
             console: machine.log,
+            has_shell,
             said: 0,
         })
     }
@@ -143,8 +181,22 @@ impl Appliance {
         }
     }
 
+    /// Pulls the plug.
+    pub fn cut(&mut self) {
+        self.process.kill();
+    }
+
+    /// All that is on its console since it was switched on.
+    pub fn console(&self) -> String {
+        let bytes = fs::read(&self.console).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// The last words on its console and in its log.
     pub fn last_words(&mut self) -> String {
+        if !self.has_shell {
+            return places::tail(&self.console, 4000);
+        }
         let log = self.shell("logread | tail -n 60", Duration::from_secs(10));
         let log = log.unwrap_or_else(|fault| fault.to_string());
         let status = self.shell("ramson ctl status", Duration::from_secs(10));
@@ -155,7 +207,7 @@ impl Appliance {
 }
 
 /// Takes the slot's own address away and joins its two ports to the machine's.
-fn bridge(slot: &Slot) -> Outcome<()> {
+pub fn bridge(slot: &Slot) -> Outcome<()> {
     let space = &slot.namespace;
     space.setting("net/ipv6/conf/all/disable_ipv6", "1")?;
     space.setting("net/ipv6/conf/default/disable_ipv6", "1")?;
@@ -165,6 +217,37 @@ fn bridge(slot: &Slot) -> Outcome<()> {
         space.bridge(bridge, &[tap, port])?;
     }
     Ok(())
+}
+
+/// The image, built if need be, on a machine that gets what is missing for it.
+pub fn image(arch: Arch) -> Outcome<Image> {
+    let missing = [host::missing_to_build(arch), host::missing_to_boot(arch)].concat();
+    setup::install(&missing, true)?;
+    setup::ready(&[Suite::Trixie], true)?;
+    let begin = wall::now();
+    let mut told = |what: &str| println!("{:6.1} s {what}", wall::since(begin));
+    build::build(arch, &mut told).map_err(Fault::new)
+}
+
+/// A copy of the image's disk whose data partition has what this network needs.
+pub fn whole_disk(image: &Image, slot: &Slot, hops: u8) -> Outcome<PathBuf> {
+    let disk = slot.folder().join("disk.img");
+    let (from, to) = (image.disk.raw.to_string_lossy(), disk.to_string_lossy());
+    process::run(&["cp", "--sparse=always", &from, &to])?;
+    let data = data_disk(slot, hops)?;
+    let at = (Part::Data.start() / MEGABYTE).to_string();
+    let (of, seek) = (format!("of={to}"), format!("seek={at}"));
+    let data = format!("if={}", data.to_string_lossy());
+    process::run(&[
+        "dd",
+        &data,
+        &of,
+        &seek,
+        "bs=1M",
+        "conv=notrunc,sparse",
+        "status=none",
+    ])?;
+    Ok(disk)
 }
 
 /// A disk with the settings, seeds and names of this network.

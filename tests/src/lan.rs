@@ -98,9 +98,24 @@ impl Lan {
 
     /// Plugs the client in; it asks for an address until it has one.
     pub fn lease(&self, check: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
+        self.lease_within(Duration::from_secs(20), check)
+    }
+
+    /// The same of a box that has to begin more than once, by a client that has forgotten what it
+    /// had.
+    pub fn lease_anew(
+        &self,
+        limit: Duration,
+        check: &mut dyn FnMut() -> Outcome<()>,
+    ) -> Outcome<()> {
+        self.client.ip(&["-4", "addr", "flush", "dev", "eth0"])?;
+        self.lease_within(limit, check)
+    }
+
+    fn lease_within(&self, limit: Duration, check: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
         self.client.ip(&["link", "set", "eth0", "up"])?;
         let script = self.script()?;
-        wall::until("lease", Duration::from_secs(20), STEP, || {
+        wall::until("lease", limit, STEP, || {
             check()?;
             self.ask_for_address(&script)?;
             let own = ["-4", "addr", "show", "dev", "eth0"];

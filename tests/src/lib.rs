@@ -23,6 +23,7 @@ pub mod router_file;
 pub mod scene;
 pub mod services;
 pub mod setup;
+pub mod show;
 pub mod sim;
 pub mod site;
 pub mod slot;

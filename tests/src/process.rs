@@ -104,6 +104,12 @@ impl Process {
         }
     }
 
+    /// Ends the process with force and without a word.
+    pub fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+
     /// Lets the group stand still, as on a machine that has no time for it.
     pub fn hold(&self) {
         self.signal(Signal::SIGSTOP);

@@ -7,17 +7,16 @@
 // Helpers too unwrap: by a panic a network learns to keep its files.
 #![allow(clippy::unwrap_used)]
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ramson_image::arch::Arch;
-use ramson_image::build::{self, Image};
-use ramson_image::host;
-use ramson_tests::appliance::{Appliance, Plugged, Shape};
+use ramson_image::build::Image;
+use ramson_tests::appliance::{self, Appliance, Plugged, Shape};
 use ramson_tests::capture::{Capture, Rules};
 use ramson_tests::network::Plan;
-use ramson_tests::peers::Suite;
-use ramson_tests::{leaks, probe, process, scene, setup, site, wall};
+use ramson_tests::{leaks, probe, process, scene, site, wall};
 
 /// Emulated, on a machine that has other things to do.
 const SLOW: Duration = Duration::from_secs(180);
@@ -26,23 +25,20 @@ const SHAPE: Shape = Shape {
     memory: 128,
     hops: 1,
     kvm: false,
+    disk: false,
 };
 
 fn told(start: Instant) -> impl FnMut(&str) {
     move |what: &str| println!("{:6.1} s {what}", wall::since(start))
 }
 
+/// The image; what is handed out has its bound.
 fn image(arch: Arch) -> Image {
-    let missing = [host::missing_to_build(arch), host::missing_to_boot(arch)].concat();
-    setup::install(&missing, true).unwrap();
-    setup::ready(&[Suite::Trixie], true).unwrap();
-    let image = build::build(arch, &mut told(wall::now())).unwrap();
+    let image = appliance::image(arch).unwrap();
     let (kernel, root) = image.sizes().unwrap();
-    println!("kernel {kernel} bytes, root file system {root} bytes");
-    assert!(
-        kernel + root < 16 << 20,
-        "16 MiB are the bound of the image"
-    );
+    let packed = fs::metadata(&image.disk.packed).unwrap().len();
+    println!("kernel {kernel} bytes, root file system {root} bytes, packed disk {packed} bytes");
+    assert!(packed < 16 << 20, "16 MiB are the bound of the image");
     image
 }
 

@@ -111,6 +111,8 @@ const STEPS: &[Step] = &[
             "ramson-tests",
             "--test",
             "image",
+            "--test",
+            "image_disk",
             "--",
             "--ignored",
             "--test-threads=1",

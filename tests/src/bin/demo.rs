@@ -1,26 +1,39 @@
-//! `cargo demo`: the whole product on one machine, in namespaces of its own.
+//! `cargo demo`: the whole product on one machine.
 //!
-//! A private I2P network of packaged i2pd routers, a site in it, our router, our gateway and a LAN
-//! client that knows nothing of I2P; the client opens the site. `--stay` leaves everything up
-//! until Ctrl-C; in every case nothing is left behind.
+//! A private I2P network of packaged i2pd routers, a site in it, the appliance as QEMU boots it from
+//! its disk, and a LAN client that knows nothing of I2P; the client opens the site. With
+//! `--namespaces` our router and gateway run in a namespace instead, which needs no image and is
+//! there sooner. `--stay` leaves everything up until Ctrl-C; in every case nothing is left behind.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ramson_image::arch::Arch;
+use ramson_image::{build, host};
+use ramson_tests::appliance::Shape;
 use ramson_tests::bins::{self, Profile};
 use ramson_tests::fault::{Fault, Outcome};
 use ramson_tests::network::Plan;
 use ramson_tests::peers::Suite;
 use ramson_tests::scene::Scene;
 use ramson_tests::steps::Steps;
-use ramson_tests::{places, setup, site, stop, wall};
+use ramson_tests::{places, setup, show, site, stop, wall};
 
 const USAGE: &str = "\
-cargo demo [--stay] [--yes] [--suite trixie|forky|both] [--routers N] [--hops N]
-    --stay   leave everything running until Ctrl-C
-    --yes    install missing Debian packages without asking";
+cargo demo [--namespaces] [--arch x86_64|aarch64] [--stay] [--yes]
+           [--suite trixie|forky|both] [--routers N] [--hops N]
+    --namespaces  our programs without an image and without QEMU
+    --arch        of the image; default: this machine's
+    --stay        leave everything running until Ctrl-C
+    --yes         install missing Debian packages without asking";
+
+/// Megabytes of the appliance's memory.
+const MEMORY: u32 = 128;
 
 struct Options {
+    namespaces: bool,
+    arch: Option<Arch>,
     stay: bool,
     yes: bool,
     plan: Plan,
@@ -42,6 +55,8 @@ fn options() -> Outcome<Options> {
         ..Plan::default()
     };
     let mut options = Options {
+        namespaces: false,
+        arch: None,
         stay: false,
         yes: false,
         plan,
@@ -51,6 +66,8 @@ fn options() -> Outcome<Options> {
         let mut value = || words.next().ok_or_else(|| Fault::new(USAGE));
         let number = |text: String| text.parse().map_err(|_| Fault::new(USAGE));
         match word.as_str() {
+            "--namespaces" => options.namespaces = true,
+            "--arch" => options.arch = Some(Arch::parse(&value()?).map_err(Fault::new)?),
             "--stay" => options.stay = true,
             "--yes" => options.yes = true,
             "--suite" => options.plan.suites = Suite::parse(&value()?)?,
@@ -65,6 +82,31 @@ fn options() -> Outcome<Options> {
 fn play(options: &Options) -> Outcome<()> {
     stop::install()?;
     let mut steps = Steps::default();
+    if options.namespaces {
+        in_namespaces(options, &mut steps)
+    } else {
+        in_a_machine(options, &mut steps)
+    }
+}
+
+fn in_a_machine(options: &Options, steps: &mut Steps) -> Outcome<()> {
+    let host = Arch::ALL.into_iter().find(|arch| arch.is_host());
+    let arch = options.arch.or(host).unwrap_or(Arch::X86_64);
+    let missing = [host::missing_to_build(arch), host::missing_to_boot(arch)].concat();
+    setup::install(&missing, options.yes)?;
+    setup::ready(&options.plan.suites, options.yes)?;
+    steps.done("the machine has what is needed");
+    let image = build::build(arch, &mut |what| steps.done(what)).map_err(Fault::new)?;
+    let shape = Shape {
+        memory: MEMORY,
+        hops: options.plan.hops,
+        kvm: Path::new("/dev/kvm").exists(),
+        disk: true,
+    };
+    show::appliance(&image, &options.plan, shape, options.stay, steps)
+}
+
+fn in_namespaces(options: &Options, steps: &mut Steps) -> Outcome<()> {
     setup::ready(&options.plan.suites, options.yes)?;
     steps.done("the machine has what is needed");
     bins::build(Profile::Release)?;

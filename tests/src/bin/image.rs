@@ -2,25 +2,25 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use ramson_image::agreement;
 use ramson_image::arch::Arch;
-use ramson_image::build::{self, Image};
+use ramson_image::build;
 use ramson_image::host;
-use ramson_tests::appliance::{Plugged, Shape};
+use ramson_tests::appliance::Shape;
 use ramson_tests::fault::{Fault, Outcome};
 use ramson_tests::network::Plan;
 use ramson_tests::peers::Suite;
-use ramson_tests::scene::Scene;
 use ramson_tests::steps::Steps;
-use ramson_tests::{setup, stop, wall};
+use ramson_tests::{setup, show, stop};
 
 const USAGE: &str = "\
 cargo image build [--arch x86_64|aarch64] [--key FILE] [--yes]
     builds the kernel and the root file system
-cargo image qemu [--arch x86_64|aarch64] [--memory MB] [--kvm] [--stay] [--yes]
-    boots them between a LAN client and a private network, and opens its site
+cargo image qemu [--arch x86_64|aarch64] [--memory MB] [--kvm] [--direct] [--stay]
+                 [--yes]
+    boots its disk by firmware and boot loader, between a LAN client and a private network, and
+    opens its site
 cargo image check
     whether buildroot/ and what `cargo image` does agree; with BUILDROOT=DIR a release of
     Buildroot, unpacked there, is asked too
@@ -28,6 +28,7 @@ cargo image check
     --arch     default: this machine's
     --key      signs updates, 64 hexadecimal digits; default: one made for this build directory
     --memory   default: 256
+    --direct   kernel and root file system without firmware and boot loader
     --kvm      with the help of the machine's processor; emulated otherwise
     --stay     leave everything running until Ctrl-C
     --yes      install missing Debian packages without asking";
@@ -38,6 +39,7 @@ struct Options {
     key: Option<PathBuf>,
     memory: u32,
     kvm: bool,
+    direct: bool,
     stay: bool,
     yes: bool,
 }
@@ -73,6 +75,7 @@ fn options() -> Outcome<Options> {
         key: None,
         memory: 256,
         kvm: false,
+        direct: false,
         stay: false,
         yes: false,
     };
@@ -88,6 +91,7 @@ fn options() -> Outcome<Options> {
                 options.memory = number.ok_or_else(usage)?;
             }
             "--kvm" if boot => options.kvm = true,
+            "--direct" if boot => options.direct = true,
             "--stay" if boot => options.stay = true,
             "--yes" => options.yes = true,
             _ => return Err(usage()),
@@ -128,58 +132,34 @@ fn run(options: &Options) -> Outcome<()> {
     let key = options.key.as_deref();
     let image = build::build_signed(arch, key, &mut |what| steps.done(what));
     let image = image.map_err(Fault::new)?;
-    let (kernel, root) = image.sizes().map_err(Fault::new)?;
-    println!("            {}: {kernel} bytes", image.kernel.display());
-    println!("            {}: {root} bytes", image.root.display());
+    let (raw, disk) = (&image.disk.raw, &image.disk);
+    for path in [
+        &image.kernel,
+        &image.root,
+        raw,
+        &disk.packed,
+        &disk.qcow2,
+        &disk.vmdk,
+        &image.update,
+    ] {
+        println!(
+            "            {}: {} bytes",
+            path.display(),
+            std::fs::metadata(path)?.len()
+        );
+    }
     if options.boot {
-        boot(options, &image, &mut steps)?;
+        let plan = Plan {
+            routers: 8,
+            ..Plan::default()
+        };
+        let shape = Shape {
+            memory: options.memory,
+            hops: plan.hops,
+            kvm: options.kvm,
+            disk: !options.direct,
+        };
+        show::appliance(&image, &plan, shape, options.stay, &mut steps)?;
     }
-    Ok(())
-}
-
-fn boot(options: &Options, image: &Image, steps: &mut Steps) -> Outcome<()> {
-    let plan = Plan {
-        routers: 8,
-        ..Plan::default()
-    };
-    let shape = Shape {
-        memory: options.memory,
-        hops: plan.hops,
-        kvm: options.kvm,
-    };
-    let network = Plugged::network(&plan, &mut |what| steps.done(what))?;
-    let mut plugged = Plugged::up(network, image, shape, &mut |what| steps.done(what))?;
-    let page = plugged.page("/", Duration::from_secs(180))?;
-    steps.done(&format!("the client has opened {}", Scene::url("/")));
-    let text = std::fs::read_to_string(plugged.lan.fetched())?;
-    println!("            {}", text.trim());
-    println!("            first byte after {:.2} s", page.first_byte_s);
-    if options.stay {
-        stay(&mut plugged)?;
-    }
-    let seconds = Duration::from_secs(60);
-    plugged.appliance.power_off(seconds)?;
-    steps.done("the power button has switched it off");
-    drop(plugged);
-    steps.done("everything is gone again");
-    Ok(())
-}
-
-fn stay(plugged: &mut Plugged) -> Outcome<()> {
-    let client = plugged.lan.client.name();
-    let slot = plugged.network.slot()?;
-    println!(
-        "\nthe LAN client:  ip netns exec {client} curl {}",
-        Scene::url("/")
-    );
-    println!("its console:     {}/console.log", slot.folder().display());
-    println!("Ctrl-C takes everything down");
-    while !stop::asked() {
-        plugged.check()?;
-        if wall::pause(Duration::from_secs(2)).is_err() {
-            break;
-        }
-    }
-    println!();
     Ok(())
 }
