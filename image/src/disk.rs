@@ -17,7 +17,7 @@ use std::process::Command;
 
 /// What of GRUB is in its image.
 const MODULES: &[&str] = &[
-    "boot", "datehook", "echo", "fat", "linux", "loadenv", "memdisk", "normal", "part_gpt",
+    "boot", "chain", "datehook", "echo", "fat", "gzio", "loadenv", "memdisk", "normal", "part_gpt",
     "probe", "reboot", "regexp", "sleep", "tar", "test", "true",
 ];
 
@@ -86,7 +86,7 @@ fn esp(arch: Arch, folder: &Path) -> Outcome<PathBuf> {
         .join("usr/lib/grub")
         .join(kind);
     let memory = folder.join("grub.tar");
-    let tree = folder.join("grub-memory/grub");
+    let tree = folder.join("grub-memory/boot/grub");
     fs::create_dir_all(&tree).at(&tree)?;
     let config = places::common().join("grub.cfg");
     fs::copy(&config, tree.join("grub.cfg")).at(&config)?;
@@ -100,12 +100,12 @@ fn esp(arch: Arch, folder: &Path) -> Outcome<PathBuf> {
     ]);
     tar.args(["--mode=u=rwX,go=rX", "-C"])
         .arg(folder.join("grub-memory"));
-    output(tar.arg("-cf").arg(&memory).arg("grub"))?;
+    output(tar.arg("-cf").arg(&memory).arg("boot"))?;
     let core = folder.join("grub.efi");
     let mut make = Command::new("grub-mkimage");
     make.arg("-d")
         .arg(&modules)
-        .args(["-O", kind, "-p", "(memdisk)/grub"]);
+        .args(["-O", kind, "-p", "(memdisk)/boot/grub"]);
     make.arg("-m")
         .arg(&memory)
         .arg("-o")
@@ -176,7 +176,8 @@ fn data(folder: &Path) -> Outcome<PathBuf> {
     make.args([
         "-q", "-F", "-t", "ext4", "-b", "4096", "-L", "data", "-m", "0",
     ]);
-    make.args(["-U", &guid("data file system"), "-E", "hash_seed="]);
+    let seed = format!("hash_seed={}", guid("data hash seed"));
+    make.args(["-U", &guid("data file system"), "-E", &seed]);
     make.env("E2FSPROGS_FAKE_TIME", "1");
     make.arg(&image);
     output(&mut make)?;

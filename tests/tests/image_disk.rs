@@ -23,8 +23,9 @@ use ramson_tests::{process, wall};
 /// Firmware, boot loader, kernel, and all of it three times; emulated beside other work.
 const SLOW: Duration = Duration::from_secs(180);
 
+// With 128 MiB firmware and boot loader leave too little for the kernel to unpack itself.
 const SHAPE: Shape = Shape {
-    memory: 128,
+    memory: 160,
     hops: 1,
     kvm: false,
     disk: true,

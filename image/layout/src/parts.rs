@@ -85,7 +85,8 @@ impl Part {
             Self::Esp => 36 * MIB,
             Self::State => MIB,
             Self::BootA | Self::BootB | Self::BootR => 32 * MIB,
-            Self::RootA | Self::RootB | Self::RootR => 128 * MIB,
+            // Two copies of a system lie within the 128 MiB in which packers look for repeats.
+            Self::RootA | Self::RootB | Self::RootR => 64 * MIB,
             Self::Data => 64 * MIB,
         }
     }

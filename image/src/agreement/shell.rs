@@ -5,8 +5,8 @@
 /// Words of the shell itself, and what it does without a program.
 const BUILT_IN: &[&str] = &[
     "[", "break", "case", "cd", "continue", "do", "done", "echo", "elif", "else", "esac", "exec",
-    "exit", "export", "fi", "for", "if", "in", "read", "return", "set", "shift", "then", "ulimit",
-    "until", "while", "{", "}", "!",
+    "exit", "export", "fi", "for", "if", "in", "pwd", "read", "return", "set", "shift", "then",
+    "ulimit", "until", "while", "{", "}", "!",
 ];
 
 /// Words after which a command follows.

@@ -29,7 +29,7 @@ cargo demo [--namespaces] [--arch x86_64|aarch64] [--stay] [--yes]
     --yes         install missing Debian packages without asking";
 
 /// Megabytes of the appliance's memory.
-const MEMORY: u32 = 128;
+const MEMORY: u32 = 160;
 
 struct Options {
     namespaces: bool,
