@@ -123,7 +123,13 @@ impl Appliance {
             process.check()?;
             Ok(UnixStream::connect(&machine.serial).ok())
         })?;
-        serial.set_read_timeout(Some(Duration::from_secs(1)))?;
+        if has_shell {
+            serial.set_read_timeout(Some(Duration::from_secs(1)))?;
+        } else {
+            // A line that nobody reads stops the machine after some three hundred bytes.
+            let mut serial = serial.try_clone()?;
+            std::thread::spawn(move || std::io::copy(&mut serial, &mut std::io::sink()));
+        }
         Ok(Appliance {
             process,
             serial,

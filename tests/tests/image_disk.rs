@@ -43,8 +43,8 @@ impl Bench {
     fn new(arch: Arch) -> Bench {
         let image = appliance::image(arch).unwrap();
         let plan = Plan {
-            routers: 2,
-            hops: 0,
+            routers: 3,
+            hops: 1,
             ..Plan::default()
         };
         let network = Network::up(&plan).unwrap();
