@@ -206,3 +206,9 @@ fn the_disk_starts_what_is_good() {
     neither_is_good(&bench);
     a_partition_that_is_not_there(&bench);
 }
+
+#[test]
+#[ignore = "needs root, namespaces and QEMU, and builds a kernel"]
+fn the_disk_of_aarch64() {
+    it_keeps_its_identity(&Bench::new(Arch::Aarch64));
+}
