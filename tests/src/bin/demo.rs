@@ -1,7 +1,7 @@
 //! `cargo demo`: the whole product on one machine.
 //!
-//! A private I2P network of packaged i2pd routers, a site in it, the appliance as QEMU boots it from
-//! its disk, and a LAN client that knows nothing of I2P; the client opens the site. With
+//! A private I2P network of packaged i2pd routers, a site in it, the appliance as QEMU boots it
+//! from its disk, and a LAN client that knows nothing of I2P; the client opens the site. With
 //! `--namespaces` our router and gateway run in a namespace instead, which needs no image and is
 //! there sooner. `--stay` leaves everything up until Ctrl-C; in every case nothing is left behind.
 

@@ -84,13 +84,20 @@ struct Known {
 }
 
 impl Known {
-    /// Somebody says that there is such a router.
-    fn told(&mut self, hash: &RouterHash, origin: Origin) {
+    /// Somebody says that there is such a router: what counts is the answer to a question of the
+    /// router itself, for anybody may send us anything. `apart` says whether two tellers are in
+    /// different networks, as far as is known.
+    fn told(
+        &mut self,
+        hash: &RouterHash,
+        origin: Origin,
+        apart: impl Fn(RouterHash, RouterHash) -> bool,
+    ) {
         match origin {
             Origin::Start => self.is_common = true,
-            Origin::Given { by, .. } if by != *hash => match self.teller {
+            Origin::Given { by, asked: true } if by != *hash => match self.teller {
                 None => self.teller = Some(by),
-                Some(first) => self.is_common |= first != by,
+                Some(first) => self.is_common |= first != by && apart(first, by),
             },
             Origin::Given { .. } | Origin::Caller => {}
         }
@@ -155,7 +162,7 @@ impl Routers {
         self.remove(&hash);
         known.served |= new.served;
         known.origin = better(known.origin, new.origin);
-        known.told(&hash, new.origin);
+        known.told(&hash, new.origin, |a, b| self.are_apart(a, b));
         known.nets = nets(&new.info);
         known.info = new.info;
         self.bytes += known.info.as_bytes().len();
@@ -253,19 +260,36 @@ impl Routers {
         if let Some(known) = self.map.get_mut(hash) {
             known.served |= served;
             known.origin = better(known.origin, origin);
-            known.told(hash, origin);
         }
+        self.tell(hash, origin);
+    }
+
+    /// Notes who told of a router; whether destinations may ask it from now on.
+    fn tell(&mut self, hash: &RouterHash, origin: Origin) -> bool {
+        let Some(mut known) = self.map.get(hash).cloned() else {
+            return false;
+        };
+        let before = known.is_common;
+        known.told(hash, origin, |a, b| self.are_apart(a, b));
+        let now = known.is_common && !before;
+        self.map.insert(*hash, known);
+        now
+    }
+
+    /// Whether two routers have no network in common; of one that is not known here none is.
+    fn are_apart(&self, a: RouterHash, b: RouterHash) -> bool {
+        let nets = [a, b].map(|hash| self.map.get(&hash).map_or([None; 2], |k| k.nets));
+        let [first, second] = nets;
+        !first
+            .iter()
+            .any(|net| net.is_some() && second.contains(net))
     }
 
     /// A router answered a question of the router itself with this name; whether that makes
     /// it one to be written down.
     pub fn named(&mut self, hash: &RouterHash, by: RouterHash) -> bool {
-        let Some(known) = self.map.get_mut(hash) else {
-            return false;
-        };
-        let before = known.is_common;
-        known.told(hash, Origin::Given { by, asked: true });
-        known.is_common && !before && !known.on_disk
+        let new = self.tell(hash, Origin::Given { by, asked: true });
+        new && self.map.get(hash).is_some_and(|k| !k.on_disk)
     }
 
     fn is_safe(&self, hash: &RouterHash, known: &Known) -> bool {

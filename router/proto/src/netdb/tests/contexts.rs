@@ -80,12 +80,12 @@ fn a_planted_floodfill_is_not_asked_by_destinations() {
         };
         net.nodes[&client].seen.iter().any(of_spy)
     };
-    // That the router itself has tried it out changes nothing, nor does that it comes again by the
-    // same router or by its owner: nobody else may know it.
+    // That the router itself has tried it out changes nothing, nor does that it comes again without
+    // having been asked for, by whomever: nobody else may know it.
     net.lookup(client, Context::Router, Target::Router(RouterHash([2; 32])));
     net.run(Duration::from_secs(21));
     assert!(asked(&net, Context::Router));
-    for by in [RouterHash([0xcc; 32]), spy] {
+    for by in [RouterHash([0xcc; 32]), RouterHash([0xcd; 32]), spy] {
         let (now, db) = (net.now, &mut net.node(client).db);
         let bytes = info.as_bytes();
         let again = db.insert_router_bytes(now, &mut Rng::from_number(1), by, bytes, false);

@@ -139,6 +139,30 @@ fn a_network_has_a_share() {
     assert_eq!(all.put(now, arrival(late.build(), origin)).0, Put::Full);
 }
 
+/// Hashes cost nothing, networks do: two answers of one network count as one.
+#[test]
+fn two_tellers_are_of_two_networks() {
+    let now = START_WALL;
+    let mut all = Routers::default();
+    let mut add = |n: u64, host: &str, origin: Origin| {
+        let mut draft = Draft::new(n, "XfR", now);
+        draft.host = Some(host.to_owned());
+        let info = draft.build();
+        let hash = info.hash();
+        all.put(now, arrival(info, origin));
+        hash
+    };
+    let hosts = ["8.8.1.1", "8.8.2.1", "9.9.1.1"];
+    let [first, same, other] = [0, 1, 2].map(|n| add(n, hosts[n as usize], Origin::Start));
+    let by = |by| Origin::Given { by, asked: true };
+    let named = add(7, "7.7.7.7", by(first));
+    assert!(!all.named(&named, first) && !all.named(&named, named));
+    assert!(!all.named(&named, same));
+    assert!(!all.may_serve_clients(&named));
+    assert!(all.named(&named, other));
+    assert!(all.may_serve_clients(&named));
+}
+
 /// What goes is removed from the disk, whatever the pace; what never came there is not.
 #[test]
 fn the_disk_follows() {
