@@ -50,6 +50,8 @@ pub struct Settings {
     pub site_hops: Vec<String>,
     pub fixed_clients: Vec<FixedClient>,
     pub log_level: &'static str,
+    /// Speaks SSU2 besides NTCP2.
+    pub ssu2: bool,
 }
 
 /// A router with its namespace; the process runs between `start` and `end`.
@@ -105,7 +107,7 @@ impl Node {
              host = {address}\naddress4 = {address}\nport = {PORT}\nbandwidth = X\nshare = 100\n\
              floodfill = {floodfill}\n\
              [ntcp2]\nenabled = true\npublished = true\n\
-             [ssu2]\nenabled = true\npublished = true\n\
+             [ssu2]\nenabled = {ssu2}\npublished = {ssu2}\n\
              [reseed]\nthreshold = 0\nurls =\nyggurls =\n\
              [addressbook]\nenabled = false\n\
              [nettime]\nenabled = false\nfrompeers = false\n\
@@ -120,6 +122,7 @@ impl Node {
             level = s.log_level,
             floodfill = s.floodfill,
             client = s.client,
+            ssu2 = s.ssu2,
         )
     }
 

@@ -34,6 +34,8 @@ pub struct Plan {
     /// Places for routers under test.
     pub slots: u8,
     pub log_level: &'static str,
+    /// Whether the peers speak SSU2 to each other, besides NTCP2.
+    pub ssu2: bool,
 }
 
 impl Default for Plan {
@@ -45,6 +47,7 @@ impl Default for Plan {
             suites: vec![Suite::Trixie],
             slots: 1,
             log_level: "warn",
+            ssu2: true,
         }
     }
 }
@@ -314,6 +317,7 @@ fn make_nodes(plan: &Plan, prefix: &str, hub: &Netns, folder: &Path) -> Outcome<
             site_hops: Vec::new(),
             fixed_clients: Vec::new(),
             log_level: plan.log_level,
+            ssu2: plan.ssu2,
         };
         let own = folder.join(format!("r{number}"));
         nodes.push(Node::new(

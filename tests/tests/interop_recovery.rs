@@ -45,6 +45,9 @@ impl Stage {
             hops: 2,
             suites: vec![Suite::Forky],
             slots: 2,
+            // An i2pd that has stood still sends for half a minute into SSU2 sessions that its peers
+            // have given up; what is measured here is not that.
+            ssu2: false,
             ..Plan::default()
         };
         let network = Network::up(&plan).unwrap();
@@ -163,11 +166,8 @@ fn the_site_stands_still(stage: &mut Stage) {
     site.resume();
     let (ours, fresh) = stage.beside_a_fresh_one();
     println!("the site goes on: page again after {ours:.1} s, a fresh router's after {fresh:.1} s");
-    assert!(ours < AIM.max(fresh + BEHIND), "{}", stage.router.status());
+    assert!(ours < AIM.max(fresh + 5.0), "{}", stage.router.status());
     assert!(stage.router.number("sessions.doubted") > doubted);
-    // What the site still has of that time is answered meanwhile.
-    let again = stage.seconds_to_page(LATER);
-    println!("and once more after {again:.1} s");
     let slowest = stage.pages(ROW);
     println!("slowest page after that {slowest:.1} s");
     stage.two_mb();

@@ -234,9 +234,13 @@ pub const RATCHET_SENT_MAX: usize = 256;
 pub const RATCHET_GOT_PER_PEER: usize = 4;
 /// Replies to one New Session: i2pd expects as many tags.
 pub const RATCHET_REPLIES_MAX: usize = 12;
+/// Replies to one New Session of ours that are expected from the beginning: i2pd and Java take a
+/// tag for each try, and while their answers go into dead tunnels all tries are lost. With fewer a
+/// peer that comes out of it is not understood until it forgets the session.
+pub const RATCHET_REPLIES_EXPECTED: u32 = 96;
 /// Replies to one New Session of ours that are opened: a window of data may come before the first
 /// message of ours shows that a reply arrived.
-pub const RATCHET_REPLIES_OPENED_MAX: u32 = 64;
+pub const RATCHET_REPLIES_OPENED_MAX: u32 = 192;
 /// How long after a New Session replies to it go before everything else.
 pub const RATCHET_REPLY_LIFE: Duration = Duration::from_secs(30);
 /// Tags expected ahead of the last received one, at least and at most.
@@ -285,7 +289,8 @@ const _: () = assert!(RATCHET_STRANGERS_MAX < RATCHET_PEERS_MAX);
 const _: () = assert!(RATCHET_SEND_IDLE.as_secs() < RATCHET_RECEIVE_IDLE.as_secs());
 const _: () = assert!(RATCHET_NEXT_KEY_AT < 65_536 / 2);
 const _: () = assert!(RATCHET_REPLY_LIFE.as_secs() * 2 < RATCHET_HANDSHAKE_LIFE.as_secs());
-const _: () = assert!(RATCHET_REPLIES_MAX < RATCHET_REPLIES_OPENED_MAX as usize);
+const _: () = assert!(RATCHET_REPLIES_EXPECTED < RATCHET_REPLIES_OPENED_MAX);
+const _: () = assert!(RATCHET_SENT_MAX * RATCHET_REPLIES_OPENED_MAX as usize <= RATCHET_TAGS_MAX);
 
 // --- stream -------------------------------------------------------------------------------------
 

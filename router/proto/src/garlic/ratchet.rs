@@ -203,7 +203,7 @@ impl Ratchets {
         self.bound_sent();
         let id = self.number();
         let tags = new_session::reply_tags(&noise);
-        let window = limits::RATCHET_REPLIES_MAX as u32;
+        let window = limits::RATCHET_REPLIES_EXPECTED;
         let owner = Owner::Sent(*peer, id);
         let set = self.inbound.insert(tags, owner, window, false);
         let sent = Sent {

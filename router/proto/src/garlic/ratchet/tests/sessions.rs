@@ -199,7 +199,7 @@ fn unanswered_new_sessions_are_forgotten() {
         t.a_seals(i, false);
     }
     let s = t.a.stats();
-    assert_eq!((s.sets, s.tags), (16, 16 * 12));
+    assert_eq!((s.sets, s.tags), (16, 16 * 96));
     t.pass(100);
     assert!(matches!(
         t.a.state(t.now, &t.kb),
@@ -326,5 +326,27 @@ fn a_window_of_replies_is_opened() {
         let sealed = new_session::seal_reply(&got.noise, alice, &tag, &ephemeral, &payload);
         let opened = t.a.open(t.now, &mut t.rng, &sealed.unwrap().0).unwrap();
         assert_eq!(ids(&opened), [n]);
+    }
+}
+
+/// The peer has answered into dead tunnels for a while, with a new tag at each try.
+#[test]
+fn replies_before_this_one_may_all_be_lost() {
+    for lost in [0, 20, 80] {
+        let mut t = Two::new(88);
+        let ns = t.a_seals(1, false);
+        t.b_opens(&ns).unwrap();
+        let got = &t.b.peers[&t.ka].got[0];
+        let mut tags = new_session::reply_tags(&got.noise);
+        for _ in 0..lost {
+            tags.next_tag().unwrap();
+        }
+        let (_, tag) = tags.next_tag().unwrap();
+        let ephemeral = Ephemeral::random(&mut t.rng);
+        let payload = payload::assemble(&[clove(7, 9)], 0, 72, &mut t.rng).unwrap();
+        let alice = (&got.ephemeral, &t.ka.0);
+        let sealed = new_session::seal_reply(&got.noise, alice, &tag, &ephemeral, &payload);
+        let opened = t.a.open(t.now, &mut t.rng, &sealed.unwrap().0).unwrap();
+        assert_eq!(ids(&opened), [7], "{lost} lost");
     }
 }
