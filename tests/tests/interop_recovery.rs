@@ -27,6 +27,8 @@ const BEHIND: f64 = 15.0;
 const AIM: f64 = 10.0;
 /// Seconds that a site stands still: long enough for a new session to be tried.
 const STILL: f64 = 25.0;
+/// What it says of itself is kept when a test fails.
+const TALKATIVE: &str = "[log]\nlevel = \"debug\"\n";
 /// Pages in a row that show that it was no accident.
 const ROW: usize = 8;
 
@@ -45,14 +47,13 @@ impl Stage {
             hops: 2,
             suites: vec![Suite::Forky],
             slots: 2,
-            // An i2pd that has stood still sends for half a minute into SSU2 sessions that its peers
-            // have given up; what is measured here is not that.
+            // An i2pd that has stood still sends for half a minute into SSU2 sessions that its
+            // peers have given up; what is measured here is not that.
             ssu2: false,
             ..Plan::default()
         };
         let network = Network::up(&plan).unwrap();
-        let router =
-            Router::start_with(network.slot().unwrap(), 2, "[log]\nlevel = \"debug\"\n").unwrap();
+        let router = Router::start_with(network.slot().unwrap(), 2, TALKATIVE).unwrap();
         let mut stage = Stage { router, network };
         let first = stage.seconds_to_page(FIRST_PAGE);
         println!("first page after {first:.1} s");
