@@ -3,9 +3,8 @@
 //! It lies twice in a partition of its own, written in place, by the system each time over the
 //! older copy: one that is torn is not the only one. A copy is an environment block of GRUB's, so
 //! that its scripts read and write it, and a file, for GRUB writes nothing else; the file system
-//! around the two is never written.
-//! It it has no checksum that GRUB could make, but all values once
-//! more in one (`check`), and they lie in one sector.
+//! around the two is never written. It has no checksum, for GRUB could not make one, but all values
+//! once more in one (`check`), and they lie in one sector.
 
 use std::fmt;
 
