@@ -285,4 +285,37 @@ mod tests {
             assert_eq!(lengths, [8, 4, 4, 4, 12], "{one}");
         }
     }
+
+    #[test]
+    fn scripts_name_the_numbers_of_the_partitions() {
+        let read = |name: &str| fs::read_to_string(places::common().join(name)).unwrap();
+        let grub = read("grub.cfg");
+        for (letter, [boot, root]) in [
+            ("a", [Part::BootA, Part::RootA]),
+            ("b", [Part::BootB, Part::RootB]),
+            ("r", [Part::BootR, Part::RootR]),
+        ] {
+            let (boot, root) = (boot.number(), root.number());
+            let line = format!("= {letter} ]; then set boot={boot}; set part={root}; fi");
+            assert!(grub.contains(&line), "{line}");
+        }
+        let state = Part::State.number();
+        assert_eq!(grub.matches("/state$").count(), 2);
+        assert_eq!(
+            grub.matches(&format!("($disk,gpt{state})/state$")).count(),
+            2
+        );
+        let boot = read("rootfs-overlay/usr/libexec/ramson/boot");
+        for part in [
+            Part::State,
+            Part::BootA,
+            Part::RootA,
+            Part::BootB,
+            Part::RootB,
+            Part::Data,
+        ] {
+            let line = format!("{}) key={} ;;", part.number(), part.name());
+            assert!(boot.contains(&line), "{line}");
+        }
+    }
 }

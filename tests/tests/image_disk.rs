@@ -9,7 +9,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ramson_image::arch::Arch;
@@ -60,9 +60,8 @@ impl Bench {
         }
     }
 
-    fn on(&self, more: &[&Path]) -> Appliance {
-        let disks = [&[self.disk.as_path()], more].concat();
-        let disks = disks.iter().map(|disk| disk.to_path_buf()).collect();
+    fn on(&self) -> Appliance {
+        let disks = vec![self.disk.clone()];
         let slot = self.network.slot().unwrap();
         Appliance::power_on_disks(self.arch, disks, slot, SHAPE).unwrap()
     }
@@ -70,7 +69,7 @@ impl Bench {
     /// Switches it on, and off again once it has served the client; which systems were started.
     fn serves(&self, why: &str) -> String {
         let begin = wall::now();
-        let mut box_ = self.on(&[]);
+        let mut box_ = self.on();
         self.leased(&mut box_, why);
         let seconds = wall::since(begin);
         box_.power_off(Duration::from_secs(60)).unwrap();
@@ -141,7 +140,7 @@ fn it_keeps_its_identity(bench: &Bench) {
 
 fn a_plug_that_is_pulled(bench: &Bench) {
     for seconds in [3, 6, 9] {
-        let mut box_ = bench.on(&[]);
+        let mut box_ = bench.on();
         wall::pause(Duration::from_secs(seconds)).unwrap();
         box_.cut();
     }
